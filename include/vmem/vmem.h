@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmem.h - arenas: allocators of integers.
+ *
+ * An arena hands out segments of the integers that it was given: addresses,
+ * page frames, interrupt vectors, process IDs. It never looks at what they
+ * stand for. It is the vmem of Bonwick and Adams, "Magazines and Vmem:
+ * Extending the Slab Allocator to Many CPUs and Arbitrary Resources" (USENIX
+ * 2001), section 4.
+ *
+ *     span      a range given to an arena, by vmem_create, vmem_add or an import
+ *     segment   a part of a span, free or allocated; segments never cross spans
+ *     quantum   the unit: every address and size in an arena is a multiple of it
+ *     source    the arena from which another imports its spans
+ *
+ * In a nutshell:
+ *
+ *     static vmem_t *pids;
+ *     const struct vmem_params params = {
+ *         .name = "pid", .base = 1, .size = 32767, .quantum = 1,
+ *         .flags = VMEM_ARENA_ORDERED,
+ *     };
+ *     vmem_addr_t pid;
+ *     int error = vmem_create(&params, &pids);
+ *     if (error == 0)
+ *         error = vmem_alloc(pids, 1, VMEM_NEXTFIT, &pid);
+ *     ...
+ *     vmem_free(pids, pid, 1);
+ *
+ * Results come through an out-parameter and the return value is 0 or a negative
+ * error, since 0 is an address like any other. A call that fails has changed
+ * nothing. Misuse is told to vmem_port_fault() (vmem/port.h) in full; where that
+ * returns, nothing has changed either.
+ *
+ * COSTS are given with n for the segments of the arena. A "freelist arena" is
+ * one without VMEM_ARENA_ORDERED.
+ *
+ * CONTEXT. No function here sleeps. Each takes the arena's lock for the time
+ * that its cost says, and may be called from an interrupt handler if the port's
+ * lock keeps interrupts out, and if the hooks that it calls may be called there
+ * too. Hooks are never called with a lock held. Which functions call which:
+ * "pages" is vmem_port_pages_alloc/free, "import" and "release" are the arena's.
+ */
+#ifndef VMEM_VMEM_H
+#define VMEM_VMEM_H
+
+#include <vmem/config.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if VMEM_CONFIG_ADDR64
+typedef uint64_t vmem_addr_t;
+typedef uint64_t vmem_size_t;
+#define VMEM_ADDR_MAX UINT64_MAX
+#else
+typedef uintptr_t vmem_addr_t;
+typedef uintptr_t vmem_size_t;
+#define VMEM_ADDR_MAX UINTPTR_MAX
+#endif
+
+typedef struct vmem vmem_t;
+
+/* Errors, returned negated: the numbers of errno, so that a kernel may pass them on. */
+enum {
+    VMEM_ENOMEM = 12, /* no memory for a boundary tag, an arena or a table */
+    VMEM_EBUSY = 16,  /* something is still in use */
+    VMEM_EEXIST = 17, /* the range overlaps a span */
+    VMEM_EINVAL = 22, /* a parameter that can never be right; also told to the fault hook */
+    VMEM_ENOSPC = 28  /* no free segment satisfies the request, and none could be imported */
+};
+
+/* Flags of an allocation: one policy. Waiting (VMEM_SLEEP) is only there where the port can. */
+enum vmem_flags {
+    VMEM_INSTANTFIT = 0x0, /* any that fits, at constant cost, packed nearly as best fit */
+    VMEM_BESTFIT = 0x1,    /* the smallest that fits */
+    VMEM_NEXTFIT = 0x2,    /* the first at or after the end of the last allocation, or else the
+                              first of all: numbers come round before they are used again */
+    VMEM_FIRSTFIT = 0x3,   /* the lowest address */
+    VMEM_LASTFIT = 0x4,    /* the highest address */
+    VMEM_NOSLEEP = 0x0     /* the default: fail rather than wait */
+};
+
+/* Flags of an arena. */
+enum vmem_arena_flags {
+    VMEM_ARENA_ORDERED = 0x1, /* a tree in place of freelists: lowest, highest, next and windows in
+                                 O(log n), for IDs and user address spaces; tags of 64 bytes */
+    VMEM_ARENA_STRICT = 0x2   /* freelists: instant and best fit never scan a list. An unconstrained
+                                 request costs O(1) even when it fails, and may be refused although
+                                 a segment less than 1/8 larger than it would have served */
+};
+
+struct vmem_constraints {
+    vmem_size_t align;   /* the address is `phase` more than a multiple of this power of two; */
+    vmem_size_t phase;   /*    0: the quantum. `phase` is below `align`, in quanta */
+    vmem_size_t nocross; /* power of two: no multiple of it lies inside the segment; 0: none */
+    vmem_addr_t min;     /* the segment lies in [min, limit), */
+    vmem_addr_t limit;   /*    where 0 is the end of the address space */
+};
+
+struct vmem_params {
+    const char *name;    /* for reports; kept by reference */
+    vmem_addr_t base;    /* the first span, where size > 0 */
+    vmem_size_t size;    /*    0: none, spans come later or by import */
+    vmem_size_t quantum; /* power of two, 1 or more */
+    vmem_size_t
+        qcache_max; /* sizes quantum..qcache_max are cached; 0: none. Accepted, not yet used */
+    vmem_t *source; /* arena to import from, or NULL */
+    /*
+     * How to get a span of `size` that satisfies `c`, and how to give it back.
+     * Both NULL with a source: vmem_xalloc() and vmem_xfree() on it. `size` is a
+     * multiple of the larger quantum of the two arenas, `c->align` is set and at
+     * least the quantum, `flags` are those of the allocation. `import` returns 0
+     * and the address, or a negative error, which the allocation then returns.
+     * Both are called without a lock and may use any function of this library,
+     * but only on other arenas.
+     */
+    int (*import)(void *ctx, vmem_size_t size, const struct vmem_constraints *c, unsigned flags,
+                  vmem_addr_t *addrp);
+    void (*release)(void *ctx, vmem_addr_t addr, vmem_size_t size);
+    void *ctx;
+    unsigned flags; /* enum vmem_arena_flags */
+};
+
+/* Sizes are in the units of the arena, counts since its creation. */
+struct vmem_stats {
+    vmem_size_t in_use;       /* allocated; */
+    vmem_size_t free;         /*    and not: the two make up the total */
+    vmem_size_t total;        /* of all spans; VMEM_ADDR_MAX where the sum is the whole space */
+    vmem_size_t imported;     /* of that, in imported spans */
+    vmem_size_t largest_free; /* the largest single free segment */
+    size_t segments;          /* allocated segments */
+    size_t spans;
+    uint64_t allocs; /* that succeeded */
+    uint64_t frees;
+    uint64_t fails;    /* allocations refused */
+    uint64_t imports;  /* spans imported, */
+    uint64_t releases; /*    and given back */
+    uint64_t waits;    /* times an allocation slept; 0 where the port cannot wait */
+};
+
+/*
+ * Makes an arena, with one span where params->size > 0.
+ *
+ * 0 and the arena in *arenap; or
+ *   -VMEM_EINVAL  arenap, params or its name NULL; a quantum that is no power of two; base or size
+ *                 not multiples of it; a span that passes the end of the address space; unknown
+ *                 flags; import without release or the reverse; an import chain longer than
+ *                 VMEM_CONFIG_IMPORT_DEPTH: each also reported as VMEM_FAULT_PARAMETER
+ *   -VMEM_ENOMEM  no memory.
+ * The arena itself takes 512 bytes of the tag pool, its freelists up to a page more
+ * (512 bytes for 2^16 quanta).
+ * O(1). Calls pages. Source: Bonwick and Adams 4.1 (vmem_create).
+ */
+int vmem_create(const struct vmem_params *params, vmem_t **arenap);
+
+/*
+ * Ends an arena. Imported spans that are empty go back to their source first.
+ *
+ * 0; or -VMEM_EBUSY, also reported as VMEM_FAULT_BUSY: something is allocated, another arena
+ * imports from it, or another thread is reaping it. Nothing has changed then, except that the empty
+ * spans are back. NULL: -VMEM_EINVAL.
+ * O(spans + n). Calls release, pages.
+ */
+int vmem_destroy(vmem_t *arena);
+
+/*
+ * Adds the span [base, base + size). It may touch other spans (segments still never cross from one
+ * to the other) and may end with the address space. `flags` must be 0.
+ *
+ * 0; or
+ *   -VMEM_EINVAL  size 0, not in quanta, past the end of the address space, flags: reported as
+ *                 VMEM_FAULT_PARAMETER
+ *   -VMEM_EEXIST  overlaps a span of this arena: reported as VMEM_FAULT_OVERLAP
+ *   -VMEM_ENOMEM  no memory for its tags.
+ * O(log spans). Calls pages. Source: Bonwick and Adams 4.1 (vmem_add).
+ */
+int vmem_add(vmem_t *arena, vmem_addr_t base, vmem_size_t size, unsigned flags);
+
+/*
+ * Takes the span [base, base + size) away again: all of what one vmem_add or vmem_create gave.
+ *
+ * 0; or -VMEM_EBUSY: something in it is allocated; or -VMEM_EINVAL: no such span, or it was
+ * imported (reported as VMEM_FAULT_PARAMETER).
+ * O(log spans).
+ */
+int vmem_remove(vmem_t *arena, vmem_addr_t base, vmem_size_t size);
+
+/*
+ * Allocates `size` units, rounded up to the quantum, by the policy in `flags`.
+ *
+ * 0 and the address in *addrp; or
+ *   -VMEM_EINVAL  size 0, addrp NULL or unknown flags: reported as VMEM_FAULT_PARAMETER
+ *   -VMEM_ENOSPC  no free segment is large enough, and the source, where there is one, said no
+ *   -VMEM_ENOMEM  no memory for a boundary tag; or what the import hook returned.
+ *
+ *                 freelist arena                         ordered arena
+ *   INSTANTFIT    O(1); before failing, or importing,    O(log n) (it is FIRSTFIT)
+ *                 one scan of one list (unless STRICT)
+ *   BESTFIT       O(1): the best of the first 16 of a    O(n)
+ *                 list whose sizes differ by under 1/16
+ *   NEXTFIT       O(n)                                   O(log n)
+ *   FIRSTFIT      O(n)                                   O(log n)
+ *   LASTFIT       O(n)                                   O(log n)
+ *
+ * plus an import, where one is needed: O(log spans), and what the hook costs.
+ * Calls pages, import, release. Source: Bonwick and Adams 4.4.2 (instant fit); the two-level lists
+ * are Masmano, Ripoll, Crespo and Real, "TLSF" (ECRTS 2004).
+ */
+int vmem_alloc(vmem_t *arena, vmem_size_t size, unsigned flags, vmem_addr_t *addrp);
+
+/*
+ * Allocates under constraints; every policy, with imports too (the constraints are passed on to the
+ * source). `c` NULL or all zero: vmem_alloc(). A request for one address has min = it,
+ * limit = it + size.
+ *
+ * As vmem_alloc(), and -VMEM_EINVAL for an align or nocross that is no power of two, a phase that
+ * is not below align or not in quanta, a nocross below size, min at or past limit (limit > 0).
+ * It is refused only when no hole in the arena satisfies it and no import can.
+ *
+ * Freelist arena: align and nocross O(1) where a segment that is large enough in any position is
+ * free, a window or else O(n). Ordered arena: O(log n + k), where k counts the holes within the
+ * window that are large enough but whose position does not serve.
+ * Calls pages, import, release. Source: Bonwick and Adams 4.1 (vmem_xalloc).
+ */
+int vmem_xalloc(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *c, unsigned flags,
+                vmem_addr_t *addrp);
+
+/*
+ * Frees what vmem_alloc (vmem_free) or vmem_xalloc (vmem_xfree) returned, or one part of it after
+ * vmem_split. `size` must be that of the allocation. Needs no memory and cannot fail. An imported
+ * span that becomes wholly free is kept until the next one does, so that a single allocation made
+ * and freed in a loop does not import each time.
+ *
+ * Misuse is reported and nothing changes: VMEM_FAULT_DOUBLE_FREE (the address is free),
+ * VMEM_FAULT_WRONG_SIZE, VMEM_FAULT_MISALIGNED (inside an allocated segment, or not in quanta),
+ * VMEM_FAULT_FOREIGN (in no span of this arena), VMEM_FAULT_PARAMETER (arena NULL).
+ *
+ * O(1) in a freelist arena, O(log n) in an ordered one (expected: the hash). To tell misuse apart
+ * O(n). Calls release. Source: Bonwick and Adams 4.4 (boundary tags).
+ */
+void vmem_free(vmem_t *arena, vmem_addr_t addr, vmem_size_t size);
+void vmem_xfree(vmem_t *arena, vmem_addr_t addr, vmem_size_t size);
+
+/*
+ * Changes the size of an allocated segment where it stands: growth takes from the free segment
+ * that follows it, if that suffices. Constraints of the allocation are not looked at again.
+ *
+ * 0; or
+ *   -VMEM_ENOSPC  growth: what follows is not free, or too small, or not in the same span
+ *   -VMEM_ENOMEM  shrinking: no memory for the tag of what becomes free
+ *   -VMEM_EINVAL  new_size 0, unknown flags, or addr and old_size are not an allocated segment:
+ *                 reported as for vmem_free.
+ * O(1) in a freelist arena, O(log n) in an ordered one. Calls pages.
+ */
+int vmem_resize(vmem_t *arena, vmem_addr_t addr, vmem_size_t old_size, vmem_size_t new_size,
+                unsigned flags);
+
+/*
+ * Makes two segments of an allocated one: [addr, addr + offset) and the rest, each freed alone. It
+ * is what unmapping the middle of a mapping needs.
+ *
+ * 0; or
+ *   -VMEM_ENOMEM  no memory for the tag
+ *   -VMEM_EINVAL  offset 0, not below size, or not in quanta (VMEM_FAULT_PARAMETER); addr and size
+ *                 not an allocated segment (reported as for vmem_free).
+ * O(1). Calls pages.
+ */
+int vmem_split(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, vmem_size_t offset);
+
+/* Whether [addr, addr + size) lies within one span. size 0: no. O(log spans). Calls nothing. */
+bool vmem_contains(const vmem_t *arena, vmem_addr_t addr, vmem_size_t size);
+
+/*
+ * Copies the counters. O(1), except for the largest free segment of a freelist arena: a look at
+ * every segment of the topmost list that is in use. Calls nothing.
+ */
+void vmem_stat(vmem_t *arena, struct vmem_stats *stats);
+
+/*
+ * Gives back what an arena (NULL: every arena) holds without need: the empty span kept back to its
+ * source, the unused tags to the pool, and then the pool's wholly free pages to the port. Also
+ * ends a hash's growth or starts its shrinking. O(n) for the hash at worst, else O(tags held).
+ * Calls pages, release.
+ */
+void vmem_reap(vmem_t *arena);
+
+/*
+ * Verifies every invariant of an arena (NULL: of all arenas and the tag pool, while nothing else
+ * runs): address order, no overlap, no two free neighbours, each free segment in its place in the
+ * index, bitmap bits, the hash, sums, counters, tags.
+ *
+ * 0, or a positive enum vmem_fault_kind (vmem/port.h), which is also reported.
+ * O(n log n). Holds the lock throughout. Calls nothing.
+ */
+int vmem_check(vmem_t *arena);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
