@@ -25,7 +25,7 @@ endif()
 # bring the hooks of the port.
 function(vmem_test_library name)
     add_library(${name} STATIC ${VMEM_SOURCES} ${VMEM_HEADERS})
-    set_target_properties(${name} PROPERTIES LINKER_LANGUAGE C)
+    set_target_properties(${name} PROPERTIES C_STANDARD 11 C_EXTENSIONS OFF LINKER_LANGUAGE C)
     target_include_directories(${name} PUBLIC "${VMEM_INCLUDE_DIR}")
     target_compile_features(${name} PUBLIC c_std_11)
     target_compile_definitions(${name} PUBLIC ${VMEM_DEFINITIONS} ${ARGN})

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# For every architecture: src/*.c compiles freestanding and without floating point; the objects need
+# nothing but memcpy, memmove, memset, memcmp and the port (so no call into libgcc), and no
+# name leaves them but vmem_*.
+. "$(dirname "$0")/common.sh"
+
+compile() { # <compiler and flags...>
+    local source
+    rm -rf "$work/o"
+    mkdir "$work/o"
+    for source in "${library[@]}"; do
+        "$@" -std=c11 -O2 -ffreestanding -fno-pic "${c_warnings[@]}" -Iinclude -c "$source" \
+            -o "$work/o/$(basename "$source" .c).o" || return 1
+    done
+}
+
+names_are_ours() {
+    # What one object needs and another one has is the library's own.
+    llvm-nm "$work"/o/*.o | awk 'NF == 2 { print $2 }' | sort -u >"$work/needs"
+    llvm-nm -g "$work"/o/*.o | awk 'NF == 3 { print $3 }' | sort -u >"$work/has"
+    comm -23 "$work/needs" "$work/has" >"$work/outside"
+    if grep -vxE 'mem(cpy|move|set|cmp)|vmem_port_(fault|pages_alloc|pages_free)' "$work/outside"; then
+        echo "^ needed, and not memcpy, memmove, memset, memcmp or a hook"
+        return 1
+    fi
+    if grep -v '^vmem_' "$work/has"; then
+        echo "^ defined, and not vmem_*"
+        return 1
+    fi
+    if llvm-nm "$work"/o/*.o | grep -E ' [WVwv] '; then
+        echo "^ weak"
+        return 1
+    fi
+}
+
+build() {
+    compile "$@" && names_are_ours
+}
+
+targets=(
+    "clang --target=x86_64-none-elf -mgeneral-regs-only -mno-red-zone -mcmodel=kernel"
+    "clang --target=i386-none-elf -mgeneral-regs-only"
+    "clang --target=i386-none-elf -march=i386 -mgeneral-regs-only"
+    "clang --target=aarch64-none-elf -mgeneral-regs-only"
+    "clang --target=aarch64_be-none-elf -mgeneral-regs-only"
+    "clang --target=armv7a-none-eabi -mfloat-abi=soft"
+    "clang --target=armv4t-none-eabi -mfloat-abi=soft"
+    "clang --target=thumbv6m-none-eabi -mfloat-abi=soft"
+    "clang --target=armebv7a-none-eabi -mfloat-abi=soft"
+    "clang --target=riscv64-none-elf -march=rv64imac -mabi=lp64 -mcmodel=medany"
+    "clang --target=riscv32-none-elf -march=rv32imac -mabi=ilp32"
+    "clang --target=riscv32-none-elf -march=rv32i -mabi=ilp32"
+    "clang --target=powerpc64-none-elf -msoft-float"
+    "clang --target=powerpc-none-elf -msoft-float"
+    "clang --target=mips-none-elf -msoft-float"
+    "gcc -mgeneral-regs-only -mno-red-zone -mcmodel=kernel"
+    "gcc -m32 -mgeneral-regs-only"
+    "gcc -Os -mgeneral-regs-only -mno-red-zone"
+    "aarch64-linux-gnu-gcc -mgeneral-regs-only -mno-outline-atomics"
+    "arm-linux-gnueabi-gcc -mfloat-abi=soft"
+    "riscv64-linux-gnu-gcc -march=rv64imac -mabi=lp64"
+)
+
+for target in "${targets[@]}"; do
+    for defines in "" "-DVMEM_CONFIG_DEBUG=1" "-DVMEM_CONFIG_ADDR64=1" \
+        "-DVMEM_CONFIG_ADDR64=1 -DVMEM_CONFIG_DEBUG=1"; do
+        # shellcheck disable=SC2086 # lists of words
+        expect "$target $defines" build $target $defines
+    done
+done
+summary
