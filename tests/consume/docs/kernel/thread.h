@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+struct thread;
+struct thread *current_thread(void);
