@@ -9,7 +9,7 @@
 
 #include <vmem/port.h>
 
-typedef struct vmem_port_lock {
+typedef struct vmem_port_nothing {
     unsigned char unused;
 } vmem_port_lock_t;
 

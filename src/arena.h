@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arena.h - what an arena is, and what the files of the library ask of each other.
+ *
+ *     alloc.c free.c resize.c     what a caller asks for
+ *     arena.c span.c              arenas and their spans, import and release
+ *     fit.c                       arithmetic of constraints
+ *     segment.h                   cutting and merging of segments, on
+ *     freelist.[ch] tree.[ch]        the two indexes of free segments,
+ *     hash.[ch]                      the index of allocated ones,
+ *     tag.h pool.[ch]                and tags
+ *     check.c walk.c print.c fault.c  seeing inside
+ */
+#ifndef VMEM_ARENA_H
+#define VMEM_ARENA_H
+
+#include <vmem/debug.h>
+#include <vmem/vmem.h>
+
+#include VMEM_PORT_HEADER
+
+#include "bits.h"
+#include "pool.h"
+#include "tag.h"
+
+/* The four functions that the objects may need, without <string.h>. */
+void *memcpy(void *restrict to, const void *restrict from, size_t size);
+void *memset(void *at, int byte, size_t size);
+
+struct vmem_hash {
+    vmem_link_t *buckets; /* 2^bits chains */
+    vmem_link_t *next;    /* the table that is being moved to; NULL: none */
+    size_t moved;         /* buckets before this have been moved there */
+    uint8_t shift;        /* of a hash value, to its bucket: word bits less `bits` */
+    uint8_t next_shift;
+    bool resize;      /* wants another size; see vmem_hash_tend */
+    size_t count;     /* allocated segments */
+    size_t grow_at;   /* more than this many */
+    size_t shrink_at; /* fewer than this many */
+    vmem_link_t *old; /* moved away from, to be given back */
+    size_t old_size;  /* bytes */
+};
+
+struct vmem_freelist {
+    vmem_word_t *map;    /* a bit a list: not empty */
+    vmem_link_t *heads;  /* behind the map, in the same block */
+    vmem_word_t summary; /* a bit a word of the map: not 0 */
+    uint16_t lists;
+    uint8_t sublist_bits; /* every power of two is cut into 2^this lists */
+};
+
+struct vmem {
+    vmem_port_lock_t lock;
+    uint32_t flags; /* VMEM_ARENA_* */
+    vmem_size_t quantum;
+    uint8_t quantum_shift;
+    uint8_t depth; /* arenas that it imports through */
+    bool imports;
+    struct vmem_freelist freelist; /* of free segments: one of these two */
+    vmem_link_t tree;
+    vmem_link_t anchor;         /* of the address-ordered list */
+    vmem_link_t spans;          /* tree of span markers */
+    vmem_link_t kept;           /* a span that was wholly free when last looked at */
+    struct vmem_stash stash[2]; /* for segments, for spans */
+    struct vmem_hash hash;
+    vmem_addr_t cursor; /* next fit: the end of the last allocation */
+
+    vmem_size_t in_use;
+    vmem_size_t total;
+    vmem_size_t imported;
+    size_t span_count;
+    uint64_t frees;
+    uint64_t splits;
+    uint64_t fails;
+    uint64_t import_count;
+    uint64_t release_count;
+
+    const char *name;
+    vmem_t *source;
+    int (*import)(void *ctx, vmem_size_t size, const struct vmem_constraints *c, unsigned flags,
+                  vmem_addr_t *addrp);
+    void (*release)(void *ctx, vmem_addr_t addr, vmem_size_t size);
+    void *ctx;
+
+    /* Under the lock of the list of arenas, not the arena's own. */
+    vmem_t *next;
+    uint32_t id;       /* in order of creation */
+    uint32_t children; /* arenas that import from this one */
+    uint32_t pins;     /* threads that look at it from the list */
+};
+
+enum {
+    VMEM_STASH_SEGMENTS,
+    VMEM_STASH_SPANS,
+
+    /* A cut out of the middle leaves a segment on either side, beside the one that there was. */
+    VMEM_TAGS_PER_CUT = 2,
+    VMEM_STASH_FILL = 16, /* tags taken at once */
+    VMEM_STASH_MAX = 64,  /* more than this many, and half go back */
+
+    VMEM_POLICY_MASK = 0x7
+};
+
+/* A request, normalised: what every search works on. */
+struct vmem_request {
+    vmem_size_t size;  /* in quanta, > 0 */
+    vmem_size_t align; /* at least the quantum */
+    vmem_size_t phase;
+    vmem_size_t nocross; /* 0: none */
+    vmem_addr_t min;     /* first address, */
+    vmem_addr_t max;     /*    and last, both inclusive */
+    unsigned policy;
+    bool plain; /* no constraint */
+};
+
+/* Where a search says that the request should go. */
+struct vmem_place {
+    vmem_link_t segment;
+    vmem_addr_t addr;
+};
+
+static inline bool vmem_is_ordered(const vmem_t *arena)
+{
+    return (arena->flags & VMEM_ARENA_ORDERED) != 0;
+}
+
+/* size rounded up to the quantum; 0 where that is 0 or passes the end. */
+static inline vmem_size_t vmem_round(const vmem_t *arena, vmem_size_t size)
+{
+    vmem_size_t mask = arena->quantum - 1;
+
+    return (size + mask) & ~mask;
+}
+
+/* fit.c */
+
+/* The lowest (highest) address in [first, last] that the request can have. */
+bool vmem_fit_low(const struct vmem_request *request, vmem_addr_t first, vmem_addr_t last,
+                  vmem_addr_t *addrp);
+bool vmem_fit_high(const struct vmem_request *request, vmem_addr_t first, vmem_addr_t last,
+                   vmem_addr_t *addrp);
+
+/* alloc.c */
+
+/*
+ * Fills the stashes up to `segments` and `spans` tags and does what had to wait until no lock was
+ * held. Called without, returns with the lock, and 0 or -VMEM_ENOMEM: fewer are there.
+ */
+int vmem_prepare(vmem_t *arena, uint32_t segments, uint32_t spans, unsigned long *state);
+
+/* Finds a place by the request's policy; false: there is none. With the lock. */
+bool vmem_search(vmem_t *arena, const struct vmem_request *request, struct vmem_place *place);
+
+/* Commits a place that a search found: 0, or -VMEM_ENOMEM with nothing done. With the lock. */
+int vmem_commit(vmem_t *arena, const struct vmem_request *request, const struct vmem_place *place,
+                uintptr_t caller);
+
+/* vmem_xalloc on behalf of `caller`. */
+int vmem_allocate(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *c, unsigned flags,
+                  vmem_addr_t *addrp, const char *call, uintptr_t caller);
+
+/* free.c */
+
+/* Gives back a surplus of the stash. Without the lock. */
+void vmem_trim(vmem_t *arena);
+
+/* span.c */
+
+/* Imports a span for a request that the arena could not serve, and serves it. Without the lock. */
+int vmem_import(vmem_t *arena, const struct vmem_request *request, unsigned flags,
+                vmem_addr_t *addrp, uintptr_t caller);
+
+/* The span that contains addr, or else the first above; 0: none. With the lock. */
+vmem_link_t vmem_span_at(const vmem_t *arena, vmem_addr_t addr);
+
+/* A span wholly free and imported: takes it out of the arena. With the lock. */
+void vmem_span_detach(vmem_t *arena, vmem_link_t span);
+
+/* Whether a span is one free segment. With the lock. */
+bool vmem_span_is_empty(vmem_link_t span);
+
+/* Tells the source that a detached span comes back. Without the lock. */
+void vmem_span_release(vmem_t *arena, vmem_addr_t addr, vmem_size_t size);
+
+/* Releases the empty span kept back; false: there is none. Without the lock. */
+bool vmem_release_kept(vmem_t *arena);
+
+/* arena.c */
+
+/*
+ * The arena with the smallest id above `after`, pinned; NULL: none. An arena that is pinned cannot
+ * be destroyed. For those who go through all arenas without a lock.
+ */
+vmem_t *vmem_pin_next(uint32_t after);
+void vmem_unpin(vmem_t *arena);
+
+/* walk.c */
+
+/* The segment that contains addr; 0: it is in no span. With the lock. */
+vmem_link_t vmem_segment_at(vmem_t *arena, vmem_addr_t addr);
+
+/* fault.c */
+
+/* Reports a fault that needs no look at the segments. Without the lock. Returns -VMEM_EINVAL. */
+int vmem_fault_report(const vmem_t *arena, enum vmem_fault_kind kind, const char *call,
+                      const char *what, vmem_addr_t addr, vmem_size_t size, uintptr_t caller);
+
+/* Reports a fault in which `found`, a segment or span (0: none), is in the way. Drops the lock. */
+void vmem_fault_found(vmem_t *arena, enum vmem_fault_kind kind, const char *call, vmem_addr_t addr,
+                      vmem_size_t size, vmem_link_t found, uintptr_t caller, unsigned long state);
+
+/* [addr, addr + size) is not an allocated segment: reports what is there. Drops the lock. */
+void vmem_fault_misuse(vmem_t *arena, const char *call, vmem_addr_t addr, vmem_size_t size,
+                       uintptr_t caller, unsigned long state);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * free.c - freeing.
+ *
+ * The hash finds the tag, the size is compared, and the segment is merged with its
+ * free neighbours. That needs no memory and cannot fail; it leaves up to two tags
+ * over, which stay in the arena's stash, and half of the stash goes to the pool
+ * when it has become large. An imported span that becomes wholly free is kept, and
+ * the one that was kept before, if it is still wholly free, goes back to its
+ * source: after the lock is dropped, as every hook.
+ *
+ * Whatever is not exactly an allocated segment is reported and left alone
+ * (fault.c).
+ */
+#include "segment.h"
+
+void vmem_trim(vmem_t *arena)
+{
+    struct vmem_stash *stash = &arena->stash[VMEM_STASH_SEGMENTS];
+    struct vmem_stash surplus = {.first = 0};
+    unsigned long state = vmem_port_lock(&arena->lock);
+
+    if (stash->count > VMEM_STASH_MAX) {
+        while (surplus.count < VMEM_STASH_MAX / 2) {
+            vmem_link_t link = vmem_stash_pop(stash);
+
+            vmem_stash_push(&surplus, link, vmem_tag_at(link));
+        }
+    }
+    vmem_port_unlock(&arena->lock, state);
+    if (surplus.count > 0)
+        vmem_pool_return(&surplus);
+}
+
+/*
+ * The segment has become part of a span that is now wholly free: keeps that, and takes the one that
+ * was kept out of the arena; false: there is none to release.
+ */
+static bool keep_span(vmem_t *arena, vmem_link_t span, vmem_addr_t *addrp, vmem_size_t *sizep)
+{
+    vmem_link_t old = arena->kept;
+
+    arena->kept = span;
+    if (old == 0 || old == span || !vmem_span_is_empty(old))
+        return false;
+    *addrp = vmem_tag_at(old)->addr;
+    *sizep = vmem_tag_at(old)->size;
+    vmem_span_detach(arena, old);
+    return true;
+}
+
+/* The imported span that `link`, a free segment, fills; 0: it fills none. */
+static vmem_link_t filled_span(vmem_link_t link)
+{
+    const struct vmem_tag *tag = vmem_tag_at(link);
+    const struct vmem_tag *prev = vmem_tag_at(tag->prev);
+
+    return prev->kind == VMEM_KIND_IMPORTED && prev->size == tag->size ? tag->prev : 0;
+}
+
+static inline void free_segment(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, const char *call,
+                                uintptr_t caller)
+{
+    vmem_addr_t span_addr = 0;
+    vmem_size_t span_size = 0;
+    unsigned long state;
+    vmem_link_t *at;
+    struct vmem_tag *tag;
+    vmem_link_t link;
+    vmem_link_t span;
+    bool release = false;
+    bool surplus;
+
+    if (VMEM_UNLIKELY(arena == NULL)) {
+        (void)vmem_fault_report(NULL, VMEM_FAULT_PARAMETER, call, "arena is NULL", addr, size,
+                                caller);
+        return;
+    }
+    state = vmem_port_lock(&arena->lock);
+    at = vmem_hash_find(&arena->hash, addr);
+    link = *at;
+    tag = vmem_tag_at(link);
+    if (VMEM_UNLIKELY(link == 0 || tag->size != vmem_round(arena, size))) {
+        vmem_fault_misuse(arena, call, addr, size, caller, state);
+        return;
+    }
+    vmem_hash_remove(&arena->hash, at, tag);
+    arena->in_use -= tag->size;
+    arena->frees++;
+    link = vmem_segment_merge(arena, link, tag);
+    if (VMEM_UNLIKELY(arena->imports)) {
+        span = filled_span(link);
+        if (span != 0)
+            release = keep_span(arena, span, &span_addr, &span_size);
+    }
+    surplus = arena->stash[VMEM_STASH_SEGMENTS].count > VMEM_STASH_MAX;
+    vmem_port_unlock(&arena->lock, state);
+    if (VMEM_UNLIKELY(surplus))
+        vmem_trim(arena);
+    if (VMEM_UNLIKELY(release))
+        vmem_span_release(arena, span_addr, span_size);
+}
+
+void vmem_free(vmem_t *arena, vmem_addr_t addr, vmem_size_t size)
+{
+    free_segment(arena, addr, size, "vmem_free", (uintptr_t)__builtin_return_address(0));
+}
+
+void vmem_xfree(vmem_t *arena, vmem_addr_t addr, vmem_size_t size)
+{
+    free_segment(arena, addr, size, "vmem_xfree", (uintptr_t)__builtin_return_address(0));
+}

@@ -1,0 +1,585 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool.c - the memory that the library itself uses.
+ *
+ * Concepts
+ * --------
+ * 1. All of it comes in pages: first VMEM_CONFIG_STATIC_PAGES of .bss, then pages
+ *    that the port lends. A page is cut into blocks of one size, a power of two
+ *    from 32 bytes to VMEM_BLOCK_MAX; its first block holds its header. What is
+ *    larger takes whole pages from the port (or one static page) and has no header.
+ * 2. Tags are blocks as well. Their pages stand in windows (tag.h), so that a link
+ *    of 32 bits can name them.
+ * 3. Arenas do not come here for each tag: they hold a small stash under their own
+ *    lock and refill it in batches.
+ *
+ * Refilling
+ * ---------
+ * 4. The page hook may allocate from any arena, the one that has run out of tags
+ *    included, so a refill can bring about another request for tags. One thread
+ *    at a time refills, recorded in `refiller`, and calls the hook without a lock.
+ * 5. The last VMEM_RESERVE nodes are for that thread alone: what it asks for from
+ *    inside the hook is served from them (a node serves where a tag is wanted) and
+ *    never calls the hook again. No other thread can drain them.
+ * 6. A refill begins VMEM_LOW_WATER tags before the end, so that the others
+ *    have something to go on with in the meantime; past that they are refused.
+ *
+ * Locking: one lock, taken last, held for a few instructions a block.
+ * Costs: O(1) a tag or block; a reap looks at each page that has a free block.
+ */
+#include "pool.h"
+
+#include "arena.h"
+
+#include <vmem/debug.h>
+
+enum {
+    VMEM_BLOCK_MIN_SHIFT = 5,
+    VMEM_BLOCK_CLASSES = 6,
+    VMEM_BLOCK_MAX = 1 << (VMEM_BLOCK_MIN_SHIFT + VMEM_BLOCK_CLASSES - 1),
+
+    /*
+     * The tags that one allocation can need, all arenas of an import chain together: each marks a
+     * new span and cuts a segment out of its middle, which leaves three.
+     */
+    VMEM_TAGS_PER_CALL = 4 * (VMEM_CONFIG_IMPORT_DEPTH + 1),
+
+    /*
+     * The hook is called with the reserve full, unless for nodes to fill it. So it has to last for
+     * two calls in a row: one for something else, which empties half of it, then one for nodes.
+     */
+    VMEM_RESERVE = 2 * VMEM_TAGS_PER_CALL,
+
+    VMEM_LOW_WATER = 16
+};
+
+struct vmem_page {
+    struct vmem_page *next; /* pages of its class with a free block */
+    struct vmem_page *prev;
+    void *free; /* free blocks, each pointing to the next */
+    uint16_t used;
+    uint8_t block_class;
+    bool lent;              /* by the port; else static */
+    vmem_link_t first_link; /* the link of the page's first byte */
+};
+
+/* The pages of one block size. */
+struct vmem_page_list {
+    struct vmem_page *first; /* partly used pages before wholly free ones */
+    struct vmem_page *last;
+    size_t free; /* blocks */
+};
+
+enum {
+    VMEM_BLOCK_CLASS_TAG = sizeof(struct vmem_tag) <= 32 ? 0 : 1,
+    VMEM_BLOCK_CLASS_NODE = sizeof(struct vmem_node) <= 64 ? 1 : 2
+};
+
+_Static_assert(sizeof(struct vmem_page) <= 64, "the header takes no more than two small blocks");
+
+static _Alignas(
+    VMEM_PAGE_SIZE) unsigned char static_pages[VMEM_CONFIG_STATIC_PAGES][VMEM_PAGE_SIZE];
+
+static struct {
+    vmem_port_lock_t lock;
+    struct vmem_page_list lists[VMEM_BLOCK_CLASSES];
+    void *static_free;   /* static pages in no class, each pointing to the next */
+    size_t static_fresh; /* static pages never used: the last so many */
+    size_t static_used;
+    size_t lent;
+    size_t tags_used;
+    uintptr_t refiller; /* who is inside the page hook; 0: nobody */
+    uint64_t refusals;
+} pool = {
+    .lock = VMEM_PORT_LOCK_INIT,
+    .static_fresh = VMEM_CONFIG_STATIC_PAGES,
+};
+
+static size_t block_size(unsigned block_class)
+{
+    return (size_t)1 << (VMEM_BLOCK_MIN_SHIFT + block_class);
+}
+
+/* The smallest class for blocks of `size`, which is at most VMEM_BLOCK_MAX. */
+static unsigned block_class_of(size_t size)
+{
+    unsigned block_class = 0;
+
+    while (block_size(block_class) < size)
+        block_class++;
+    return block_class;
+}
+
+static struct vmem_page *page_of(const void *block)
+{
+    return (struct vmem_page *)((uintptr_t)block & ~(uintptr_t)(VMEM_PAGE_SIZE - 1));
+}
+
+static size_t whole_pages(size_t size)
+{
+    return (size + VMEM_PAGE_SIZE - 1) & ~(size_t)(VMEM_PAGE_SIZE - 1);
+}
+
+static bool is_static(const void *page)
+{
+    return (uintptr_t)page - (uintptr_t)static_pages < sizeof static_pages;
+}
+
+/*
+ * Windows
+ */
+
+#if UINTPTR_MAX > UINT32_MAX
+
+char *vmem_window[VMEM_WINDOWS];
+static unsigned windows_used;
+
+/* The link of a page's first byte; false: its region is the 64th. */
+static bool window_link(const void *page, vmem_link_t *linkp)
+{
+    uintptr_t region = (uintptr_t)page >> VMEM_WINDOW_SHIFT;
+    unsigned w;
+
+    for (w = 0; w < windows_used; w++)
+        if (((uintptr_t)vmem_window[w] >> VMEM_WINDOW_SHIFT) + w == region)
+            break;
+    if (w == VMEM_WINDOWS)
+        return false;
+    if (w == windows_used) {
+        vmem_window[w] = (char *)((region - w) << VMEM_WINDOW_SHIFT);
+        windows_used++;
+    }
+    *linkp = (vmem_link_t)(((uintptr_t)page >> VMEM_SLOT_SHIFT) -
+                           ((uintptr_t)vmem_window[w] >> VMEM_SLOT_SHIFT));
+    return true;
+}
+
+static vmem_link_t link_of(const struct vmem_page *page, const void *block)
+{
+    return page->first_link +
+           (vmem_link_t)(((uintptr_t)block - (uintptr_t)page) >> VMEM_SLOT_SHIFT);
+}
+
+#else
+
+static bool window_link(const void *page, vmem_link_t *linkp)
+{
+    *linkp = (vmem_link_t)(uintptr_t)page;
+    return true;
+}
+
+static vmem_link_t link_of(const struct vmem_page *page, const void *block)
+{
+    (void)page;
+    return (vmem_link_t)(uintptr_t)block;
+}
+
+#endif
+
+/*
+ * Pages. Everything from here to the next heading is called with the lock held.
+ */
+
+static void list_add_first(struct vmem_page_list *list, struct vmem_page *page)
+{
+    page->prev = NULL;
+    page->next = list->first;
+    if (list->first != NULL)
+        list->first->prev = page;
+    else
+        list->last = page;
+    list->first = page;
+}
+
+static void list_add_last(struct vmem_page_list *list, struct vmem_page *page)
+{
+    page->next = NULL;
+    page->prev = list->last;
+    if (list->last != NULL)
+        list->last->next = page;
+    else
+        list->first = page;
+    list->last = page;
+}
+
+static void list_remove(struct vmem_page_list *list, struct vmem_page *page)
+{
+    if (page->prev != NULL)
+        page->prev->next = page->next;
+    else
+        list->first = page->next;
+    if (page->next != NULL)
+        page->next->prev = page->prev;
+    else
+        list->last = page->prev;
+}
+
+static size_t blocks_per_page(unsigned block_class)
+{
+    size_t size = block_size(block_class);
+    size_t header = size > sizeof(struct vmem_page) ? size : 64;
+
+    return (VMEM_PAGE_SIZE - header) / size;
+}
+
+/* Cuts a page into blocks. False: no link can name it. */
+static bool page_add(void *memory, unsigned block_class, bool lent)
+{
+    struct vmem_page_list *list = &pool.lists[block_class];
+    struct vmem_page *page = (struct vmem_page *)memory;
+    size_t size = block_size(block_class);
+    size_t count = blocks_per_page(block_class);
+    vmem_link_t first_link;
+
+    if (!window_link(memory, &first_link))
+        return false;
+    page->first_link = first_link;
+    page->free = NULL;
+    page->used = 0;
+    page->block_class = (uint8_t)block_class;
+    page->lent = lent;
+    for (size_t i = 1; i <= count; i++) {
+        void **block = (void **)(void *)((char *)memory + VMEM_PAGE_SIZE - i * size);
+
+        *block = page->free;
+        page->free = block;
+    }
+    list_add_last(list, page);
+    list->free += count;
+    return true;
+}
+
+/* Takes a wholly free page out of its class. */
+static void page_remove(struct vmem_page *page)
+{
+    struct vmem_page_list *list = &pool.lists[page->block_class];
+
+    list_remove(list, page);
+    list->free -= blocks_per_page(page->block_class);
+}
+
+static void *static_page_take(void)
+{
+    void **page = (void **)pool.static_free;
+
+    if (page != NULL)
+        pool.static_free = *page;
+    else if (pool.static_fresh > 0)
+        page = (void **)(void *)static_pages[VMEM_CONFIG_STATIC_PAGES - pool.static_fresh--];
+    else
+        return NULL;
+    pool.static_used++;
+    return page;
+}
+
+static void static_page_return(void *page)
+{
+    *(void **)page = pool.static_free;
+    pool.static_free = page;
+    pool.static_used--;
+}
+
+static void *block_take(unsigned block_class)
+{
+    struct vmem_page_list *list = &pool.lists[block_class];
+    struct vmem_page *page = list->first;
+    void **block = (void **)page->free;
+
+    page->free = *block;
+    page->used++;
+    if (page->free == NULL)
+        list_remove(list, page);
+    list->free--;
+    return block;
+}
+
+static void block_return(void *block)
+{
+    struct vmem_page *page = page_of(block);
+    struct vmem_page_list *list = &pool.lists[page->block_class];
+    bool was_full = page->free == NULL;
+
+    *(void **)block = page->free;
+    page->free = block;
+    page->used--;
+    list->free++;
+    if (!was_full)
+        list_remove(list, page);
+    if (page->used == 0)
+        list_add_last(list, page);
+    else
+        list_add_first(list, page);
+}
+
+/* How many blocks of a class are there for the taking. */
+static size_t available(unsigned block_class, bool nested)
+{
+    size_t reserve = block_class == VMEM_BLOCK_CLASS_NODE && !nested ? VMEM_RESERVE : 0;
+    size_t free = pool.lists[block_class].free;
+
+    return free > reserve ? free - reserve : 0;
+}
+
+static bool is_nested(void)
+{
+    return pool.refiller == vmem_port_self();
+}
+
+/*
+ * Asks the port for pages. Drops the lock for the time of the call, and refuses where one is under
+ * way already.
+ */
+static void *ask_port(size_t size, unsigned long *state)
+{
+    void *pages;
+
+    if (pool.refiller != 0)
+        return NULL;
+    pool.refiller = vmem_port_self();
+    vmem_port_unlock(&pool.lock, *state);
+    pages = vmem_port_pages_alloc(size);
+    *state = vmem_port_lock(&pool.lock);
+    pool.refiller = 0;
+    if (pages != NULL)
+        pool.lent += size / VMEM_PAGE_SIZE;
+    else
+        pool.refusals++;
+    return pages;
+}
+
+/* Gives pages back, dropping the lock. */
+static void return_to_port(void *pages, size_t size, unsigned long *state)
+{
+    pool.lent -= size / VMEM_PAGE_SIZE;
+    vmem_port_unlock(&pool.lock, *state);
+    vmem_port_pages_free(pages, size);
+    *state = vmem_port_lock(&pool.lock);
+}
+
+/* Adds a page to a class: a static one, or one from the port. Drops the lock for that. */
+static bool grow(unsigned block_class, unsigned long *state)
+{
+    void *page = static_page_take();
+
+    if (page != NULL)
+        return page_add(page, block_class, false);
+    page = ask_port(VMEM_PAGE_SIZE, state);
+    if (page == NULL)
+        return false;
+    if (page_add(page, block_class, true))
+        return true;
+    pool.refusals++;
+    return_to_port(page, VMEM_PAGE_SIZE, state);
+    return false;
+}
+
+/* Fills the reserve, as the hook may only be called with a full one. */
+static bool fill_reserve(unsigned long *state)
+{
+    while (pool.lists[VMEM_BLOCK_CLASS_NODE].free < VMEM_RESERVE)
+        if (!grow(VMEM_BLOCK_CLASS_NODE, state))
+            return false;
+    return true;
+}
+
+/* Sees to it that `count` blocks of a class are there. Drops the lock. */
+static bool provide(unsigned block_class, size_t count, unsigned long *state)
+{
+    bool nested = is_nested();
+
+    while (available(block_class, nested) < count) {
+        if (nested)
+            return false;
+        if (!fill_reserve(state) || !grow(block_class, state))
+            return false;
+    }
+    return true;
+}
+
+/*
+ * Tags
+ */
+
+static unsigned tag_block_class(enum vmem_tag_class tag_class)
+{
+    return tag_class == VMEM_CLASS_TAG ? VMEM_BLOCK_CLASS_TAG : VMEM_BLOCK_CLASS_NODE;
+}
+
+static void take_tags(unsigned block_class, size_t count, struct vmem_stash *stash)
+{
+    pool.tags_used += count;
+    stash->count += (uint32_t)count;
+    for (; count > 0; count--) {
+        struct vmem_tag *tag = (struct vmem_tag *)block_take(block_class);
+
+        tag->chain = stash->first;
+        stash->first = link_of(page_of(tag), tag);
+    }
+}
+
+int vmem_pool_take(enum vmem_tag_class tag_class, uint32_t min, uint32_t want,
+                   struct vmem_stash *stash)
+{
+    unsigned long state = vmem_port_lock(&pool.lock);
+    unsigned block_class = tag_block_class(tag_class);
+    bool nested = is_nested();
+    size_t ready;
+
+    if (nested && available(block_class, nested) < min)
+        block_class = VMEM_BLOCK_CLASS_NODE;
+    if (!provide(block_class, min, &state)) {
+        vmem_port_unlock(&pool.lock, state);
+        return -VMEM_ENOMEM;
+    }
+    ready = available(block_class, nested);
+    if (nested)
+        want = min;
+    take_tags(block_class, ready < want ? ready : want, stash);
+    if (!nested)
+        (void)provide(block_class, VMEM_LOW_WATER, &state);
+    vmem_port_unlock(&pool.lock, state);
+    return 0;
+}
+
+void vmem_pool_return(struct vmem_stash *stash)
+{
+    unsigned long state = vmem_port_lock(&pool.lock);
+
+    pool.tags_used -= stash->count;
+    while (stash->first != 0) {
+        struct vmem_tag *tag = vmem_tag_at(stash->first);
+
+        stash->first = tag->chain;
+        block_return(tag);
+    }
+    stash->count = 0;
+    vmem_port_unlock(&pool.lock, state);
+}
+
+/*
+ * Blocks
+ */
+
+static void *take_pages(size_t size, unsigned long *state)
+{
+    void *pages = size == VMEM_PAGE_SIZE ? static_page_take() : NULL;
+
+    if (pages != NULL)
+        return pages;
+    if (is_nested() || !fill_reserve(state))
+        return NULL;
+    return ask_port(size, state);
+}
+
+void *vmem_pool_alloc(size_t size)
+{
+    unsigned long state = vmem_port_lock(&pool.lock);
+    void *block = NULL;
+
+    if (size > VMEM_BLOCK_MAX)
+        block = take_pages(whole_pages(size), &state);
+    else if (provide(block_class_of(size), 1, &state))
+        block = block_take(block_class_of(size));
+    vmem_port_unlock(&pool.lock, state);
+    return block;
+}
+
+void vmem_pool_free(void *block, size_t size)
+{
+    unsigned long state = vmem_port_lock(&pool.lock);
+
+    if (size <= VMEM_BLOCK_MAX)
+        block_return(block);
+    else if (is_static(block))
+        static_page_return(block);
+    else
+        return_to_port(block, whole_pages(size), &state);
+    vmem_port_unlock(&pool.lock, state);
+}
+
+/*
+ * Reap, check, statistics
+ */
+
+/* A wholly free page of a class that may go: not where the reserve would have nothing left. */
+static struct vmem_page *spare_page(unsigned block_class, bool lent)
+{
+    struct vmem_page_list *list = &pool.lists[block_class];
+    bool replaceable = lent && (pool.static_free != NULL || pool.static_fresh > 0);
+
+    if (available(block_class, false) < blocks_per_page(block_class) && !replaceable)
+        return NULL;
+    for (struct vmem_page *page = list->last; page != NULL && page->used == 0; page = page->prev)
+        if (page->lent == lent)
+            return page;
+    return NULL;
+}
+
+/* Static pages first, so that they can stand in for lent ones. */
+void vmem_pool_reap(void)
+{
+    unsigned long state = vmem_port_lock(&pool.lock);
+    struct vmem_page *page;
+
+    for (unsigned c = 0; c < VMEM_BLOCK_CLASSES; c++) {
+        while ((page = spare_page(c, false)) != NULL) {
+            page_remove(page);
+            static_page_return(page);
+        }
+    }
+    for (unsigned c = 0; c < VMEM_BLOCK_CLASSES; c++) {
+        while ((page = spare_page(c, true)) != NULL) {
+            page_remove(page);
+            return_to_port(page, VMEM_PAGE_SIZE, &state);
+        }
+    }
+    vmem_port_unlock(&pool.lock, state);
+}
+
+static bool page_check(const struct vmem_page *page, unsigned block_class)
+{
+    size_t capacity = blocks_per_page(block_class);
+    size_t free = 0;
+
+    if (page->block_class != block_class || page->used >= capacity)
+        return false;
+    for (void *block = page->free; block != NULL && free <= capacity; block = *(void **)block) {
+        if (page_of(block) != page)
+            return false;
+        free++;
+    }
+    return free + page->used == capacity;
+}
+
+bool vmem_pool_check(size_t tags_used)
+{
+    unsigned long state = vmem_port_lock(&pool.lock);
+    bool good = tags_used == pool.tags_used;
+
+    for (unsigned c = 0; c < VMEM_BLOCK_CLASSES; c++) {
+        const struct vmem_page_list *list = &pool.lists[c];
+        size_t free = 0;
+
+        for (const struct vmem_page *page = list->first; good && page != NULL; page = page->next) {
+            good = page_check(page, c);
+            free += blocks_per_page(c) - page->used;
+        }
+        good = good && free == list->free;
+    }
+    vmem_port_unlock(&pool.lock, state);
+    return good;
+}
+
+void vmem_pool_stat(struct vmem_pool_stats *stats)
+{
+    unsigned long state = vmem_port_lock(&pool.lock);
+
+    stats->static_pages = pool.static_used;
+    stats->lent_pages = pool.lent;
+    stats->tags_used = pool.tags_used;
+    stats->tags_free = available(VMEM_BLOCK_CLASS_TAG, true);
+    if (VMEM_BLOCK_CLASS_NODE != VMEM_BLOCK_CLASS_TAG)
+        stats->tags_free += available(VMEM_BLOCK_CLASS_NODE, true);
+    stats->refusals = pool.refusals;
+    vmem_port_unlock(&pool.lock, state);
+}

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * print.c - arenas, segments and faults as text, through a sink of one function.
+ *
+ * Everything is read first, under the locks and one line at a time, and handed to
+ * the sink afterwards. Lines are made of short pieces: no buffer holds a whole one,
+ * since a kernel's stack is small.
+ *
+ * Counts and sizes are decimal, and from 100,000 on in units of 1024 with one place
+ * (12.3M); addresses are hexadecimal.
+ */
+#include "arena.h"
+
+struct printer {
+    vmem_sink_t *sink;
+    void *ctx;
+};
+
+enum {
+    NAME_WIDTH = 22,
+    COLUMN_WIDTH = 10,
+    MAP_WIDTH_MAX = 256,
+    DIGITS = 24 /* of a 64-bit number in decimal, with room for a unit */
+};
+
+static void put(const struct printer *to, const char *string)
+{
+    to->sink(to->ctx, string);
+}
+
+static void put_spaces(const struct printer *to, unsigned count)
+{
+    while (count-- > 0)
+        put(to, " ");
+}
+
+static unsigned length(const char *string)
+{
+    unsigned n = 0;
+
+    while (string[n] != '\0')
+        n++;
+    return n;
+}
+
+static void put_right(const struct printer *to, const char *string, unsigned width)
+{
+    unsigned n = length(string);
+
+    put_spaces(to, width > n ? width - n : 1);
+    put(to, string);
+}
+
+/* Divides by ten in 16-bit steps, without a 64-bit division; the remainder. */
+static unsigned divide_by_ten(uint64_t *value)
+{
+    uint64_t quotient = 0;
+    uint32_t rest = 0;
+
+    for (int shift = 48; shift >= 0; shift -= 16) {
+        uint32_t part = (rest << 16) | (uint32_t)((*value >> shift) & 0xffff);
+
+        quotient = (quotient << 16) | part / 10;
+        rest = part % 10;
+    }
+    *value = quotient;
+    return rest;
+}
+
+/* Writes digits so that they end before `end`; where they begin. */
+static char *decimal(uint64_t value, char *end)
+{
+    do
+        *--end = (char)('0' + divide_by_ten(&value));
+    while (value != 0);
+    return end;
+}
+
+/* A number in up to seven characters. */
+static const char *scaled(uint64_t value, char buffer[DIGITS])
+{
+    static const char units[] = "KMGTPE";
+    char *end = buffer + DIGITS - 1;
+    unsigned unit = 0;
+
+    *end = '\0';
+    if (value < 100000)
+        return decimal(value, end);
+    while (value >= 1024 * 1024) {
+        value >>= 10;
+        unit++;
+    }
+    *--end = units[unit];
+    *--end = (char)('0' + (((uint32_t)value & 1023) * 10 >> 10));
+    *--end = '.';
+    return decimal(value >> 10, end);
+}
+
+static const char *hexadecimal(uint64_t value, char buffer[DIGITS])
+{
+    char *at = buffer + DIGITS - 1;
+
+    *at = '\0';
+    do {
+        *--at = "0123456789abcdef"[value & 15];
+        value >>= 4;
+    } while (value != 0);
+    *--at = 'x';
+    *--at = '0';
+    return at;
+}
+
+static void put_hexadecimal(const struct printer *to, uint64_t value)
+{
+    char buffer[DIGITS];
+
+    put(to, hexadecimal(value, buffer));
+}
+
+static void put_decimal(const struct printer *to, uint64_t value)
+{
+    char buffer[DIGITS];
+
+    buffer[DIGITS - 1] = '\0';
+    put(to, decimal(value, buffer + DIGITS - 1));
+}
+
+static void put_column(const struct printer *to, uint64_t value)
+{
+    char buffer[DIGITS];
+
+    put_right(to, scaled(value, buffer), COLUMN_WIDTH);
+}
+
+/*
+ * The tree of arenas
+ */
+
+static void print_row(const struct printer *to, vmem_t *arena, unsigned indent)
+{
+    struct vmem_stats stats;
+    unsigned used = indent + length(arena->name);
+
+    vmem_stat(arena, &stats);
+    put_spaces(to, indent);
+    put(to, arena->name);
+    put_spaces(to, used < NAME_WIDTH ? NAME_WIDTH - used : 0);
+    put_column(to, arena->quantum);
+    put_column(to, stats.in_use);
+    put_column(to, stats.total);
+    put_column(to, stats.largest_free);
+    put_column(to, stats.allocs);
+    put_column(to, stats.fails);
+    put(to, "\n");
+}
+
+/*
+ * The arena after `after` that imports from `source` (NULL: from none), pinned; NULL: none is left.
+ */
+static vmem_t *next_child(const vmem_t *source, uint32_t after)
+{
+    vmem_t *arena;
+
+    while ((arena = vmem_pin_next(after)) != NULL && arena->source != source) {
+        after = arena->id;
+        vmem_unpin(arena);
+    }
+    return arena;
+}
+
+/* Down to the first child, else on to the next sibling, else up: no stack grows with the tree. */
+void vmem_print(vmem_sink_t *sink, void *ctx)
+{
+    const struct printer to = {sink, ctx};
+    vmem_t *arena = NULL; /* whose children are looked for; pinned, as all above it */
+    uint32_t after = 0;
+
+    put(&to,
+        "arena                    quantum    in use     total   largest    allocs     fails\n");
+    for (;;) {
+        vmem_t *child = next_child(arena, after);
+
+        if (child != NULL) {
+            print_row(&to, child, 2U * child->depth);
+            arena = child;
+            after = 0;
+        } else if (arena != NULL) {
+            vmem_t *parent = arena->source;
+
+            after = arena->id;
+            vmem_unpin(arena);
+            arena = parent;
+        } else {
+            return;
+        }
+    }
+}
+
+/*
+ * One arena
+ */
+
+static void put_range(const struct printer *to, vmem_addr_t addr, vmem_size_t size)
+{
+    put(to, "[");
+    put_hexadecimal(to, addr);
+    put(to, ", ");
+    put_hexadecimal(to, addr + (size - 1));
+    put(to, "]");
+}
+
+static void print_segment(const struct printer *to, const struct vmem_segment *segment)
+{
+    if (segment->kind == VMEM_SEGMENT_SPAN)
+        put(to, segment->imported ? "span      imported  " : "span                ");
+    else
+        put(to,
+            segment->kind == VMEM_SEGMENT_FREE ? "  free              " : "  allocated         ");
+    put_range(to, segment->addr, segment->size);
+    put(to, "  size ");
+    put_decimal(to, segment->size);
+    if (segment->caller != 0) {
+        put(to, "  by ");
+        put_hexadecimal(to, segment->caller);
+    }
+    put(to, "\n");
+}
+
+void vmem_print_arena(vmem_t *arena, vmem_sink_t *sink, void *ctx)
+{
+    const struct printer to = {sink, ctx};
+    struct vmem_cursor cursor = {.position = 0};
+    struct vmem_segment segment;
+
+    put(&to, arena->name);
+    put(&to, ":\n");
+    while (vmem_walk_next(arena, &cursor, &segment))
+        print_segment(&to, &segment);
+}
+
+/*
+ * The map. Spans are laid end to end and cut into `width` cells of equal size; each cell shows what
+ * lies in it.
+ */
+
+enum { CELL_FREE = 1, CELL_ALLOCATED = 2, CELL_SPAN = 4 };
+
+struct map {
+    unsigned char cells[MAP_WIDTH_MAX / 2]; /* four bits each */
+    unsigned width;
+    vmem_size_t total; /* in units of 2^shift, so that it times the width fits 64 bits */
+    unsigned shift;
+    vmem_size_t seen;
+};
+
+static void mark(struct map *map, unsigned cell, unsigned what)
+{
+    if (cell >= map->width)
+        cell = map->width - 1;
+    map->cells[cell / 2] |= (unsigned char)(what << (cell % 2 * 4));
+}
+
+static char cell_character(const struct map *map, unsigned cell)
+{
+    unsigned what = map->cells[cell / 2] >> (cell % 2 * 4) & 15U;
+
+    if ((what & CELL_SPAN) != 0)
+        return '|';
+    return " .#+"[what & (CELL_FREE | CELL_ALLOCATED)];
+}
+
+/* The cell in which `offset` lies: offset * width / total, by bisection. */
+static unsigned cell_of(const struct map *map, vmem_size_t offset)
+{
+    unsigned low = 0;
+    unsigned high = map->width;
+
+    while (high - low > 1) {
+        unsigned middle = (low + high) / 2;
+
+        if ((uint64_t)offset * map->width >= (uint64_t)map->total * middle)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void add_to_map(struct map *map, const struct vmem_segment *segment)
+{
+    unsigned what = segment->kind == VMEM_SEGMENT_FREE ? CELL_FREE : CELL_ALLOCATED;
+    unsigned first = cell_of(map, vmem_shift_right(map->seen, map->shift));
+    unsigned last;
+
+    if (segment->kind == VMEM_SEGMENT_SPAN) {
+        if (map->seen != 0)
+            mark(map, first, CELL_SPAN);
+        return;
+    }
+    map->seen += segment->size;
+    last = cell_of(map, vmem_shift_right(map->seen - 1, map->shift));
+    for (unsigned cell = first; cell <= last; cell++)
+        mark(map, cell, what);
+}
+
+void vmem_print_map(vmem_t *arena, unsigned width, vmem_sink_t *sink, void *ctx)
+{
+    const struct printer to = {sink, ctx};
+    struct vmem_cursor cursor = {.position = 0};
+    struct map map = {.seen = 0};
+    struct vmem_segment segment;
+    struct vmem_stats stats;
+
+    vmem_stat(arena, &stats);
+    map.width = width == 0 ? 1 : width > MAP_WIDTH_MAX ? MAP_WIDTH_MAX : width;
+    map.total = stats.total;
+    for (; map.total > VMEM_ADDR_MAX / MAP_WIDTH_MAX / 2; map.total >>= 1)
+        map.shift++;
+    while (vmem_walk_next(arena, &cursor, &segment))
+        add_to_map(&map, &segment);
+    for (unsigned cell = 0; cell < map.width; cell++) {
+        char string[2] = {cell_character(&map, cell), '\0'};
+
+        put(&to, string);
+    }
+    put(&to, "\n");
+}
+
+/*
+ * What an address is
+ */
+
+static void print_whatis(const struct printer *to, const vmem_t *arena, vmem_addr_t addr,
+                         const struct vmem_segment *segment)
+{
+    put_hexadecimal(to, addr);
+    put(to, " is ");
+    put_decimal(to, addr - segment->addr);
+    put(to, segment->kind == VMEM_SEGMENT_FREE ? " into the free segment "
+                                               : " into the allocated segment ");
+    put_range(to, segment->addr, segment->size);
+    put(to, " of '");
+    put(to, arena->name);
+    put(to, "'");
+    if (segment->caller != 0) {
+        put(to, ", allocated by ");
+        put_hexadecimal(to, segment->caller);
+    }
+    put(to, "\n");
+}
+
+unsigned vmem_whatis(vmem_addr_t addr, vmem_sink_t *sink, void *ctx)
+{
+    const struct printer to = {sink, ctx};
+    struct vmem_segment segment;
+    uint32_t after = 0;
+    unsigned known = 0;
+    vmem_t *arena;
+
+    while ((arena = vmem_pin_next(after)) != NULL) {
+        after = arena->id;
+        if (vmem_find(arena, addr, &segment)) {
+            print_whatis(&to, arena, addr, &segment);
+            known++;
+        }
+        vmem_unpin(arena);
+    }
+    return known;
+}
+
+/*
+ * Faults
+ */
+
+void vmem_fault_print(const struct vmem_fault *fault, vmem_sink_t *sink, void *ctx)
+{
+    const struct printer to = {sink, ctx};
+
+    put(&to, fault->call);
+    put(&to, "('");
+    put(&to, fault->arena_name);
+    put(&to, "', ");
+    put_hexadecimal(&to, fault->addr);
+    put(&to, ", size ");
+    put_decimal(&to, fault->size);
+    put(&to, "): ");
+    put(&to, fault->what);
+    if (fault->expected_size != 0) {
+        put(&to, "; there is ");
+        put_range(&to, fault->expected_addr, fault->expected_size);
+        put(&to, " size ");
+        put_decimal(&to, fault->expected_size);
+    }
+    if (fault->allocated_by != 0) {
+        put(&to, "; allocated by ");
+        put_hexadecimal(&to, fault->allocated_by);
+    }
+    if (fault->caller != 0) {
+        put(&to, "; called from ");
+        put_hexadecimal(&to, fault->caller);
+    }
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * segment.h - cutting and merging of segments: the boundary-tag method (Knuth, The
+ * Art of Computer Programming 1, 2.5; Bonwick and Adams 4.4).
+ *
+ * Everything that turns free into allocated and back goes through the two functions
+ * here, which keep the address-ordered list, the index of free segments, the hash
+ * of allocated ones and the stash of tags in step. All with the arena's lock.
+ */
+#ifndef VMEM_SEGMENT_H
+#define VMEM_SEGMENT_H
+
+#include "arena.h"
+#include "freelist.h"
+#include "hash.h"
+#include "tree.h"
+
+/*
+ * The index of free segments, whichever it is.
+ */
+
+static inline void vmem_index_insert(vmem_t *arena, vmem_link_t link, struct vmem_tag *tag)
+{
+    if (VMEM_UNLIKELY(vmem_is_ordered(arena))) {
+        tag->list_prev = 0; /* free */
+        vmem_tree_insert(&arena->tree, link);
+    } else {
+        vmem_freelist_push(arena, vmem_freelist_of(arena, tag->size), link, tag);
+    }
+}
+
+static inline void vmem_index_remove(vmem_t *arena, vmem_link_t link, const struct vmem_tag *tag)
+{
+    if (VMEM_UNLIKELY(vmem_is_ordered(arena)))
+        vmem_tree_remove(&arena->tree, link);
+    else
+        vmem_freelist_remove(arena, vmem_freelist_of(arena, tag->size), tag);
+}
+
+/* Gives a free segment another range, where it stands between its neighbours. */
+static inline void vmem_index_change(vmem_t *arena, vmem_link_t link, struct vmem_tag *tag,
+                                     vmem_addr_t addr, vmem_size_t size)
+{
+    vmem_size_t old_size = tag->size;
+
+    tag->addr = addr;
+    tag->size = size;
+    if (VMEM_UNLIKELY(vmem_is_ordered(arena))) {
+        vmem_tree_resized(link);
+    } else {
+        unsigned from = vmem_freelist_of(arena, old_size);
+        unsigned to = vmem_freelist_of(arena, size);
+
+        if (from != to) {
+            vmem_freelist_remove(arena, from, tag);
+            vmem_freelist_push(arena, to, link, tag);
+        }
+    }
+}
+
+/*
+ * The stash
+ */
+
+static inline vmem_link_t vmem_stash_pop(struct vmem_stash *stash)
+{
+    vmem_link_t link = stash->first;
+
+    stash->first = vmem_tag_at(link)->chain;
+    stash->count--;
+    return link;
+}
+
+static inline void vmem_stash_push(struct vmem_stash *stash, vmem_link_t link, struct vmem_tag *tag)
+{
+    tag->chain = stash->first;
+    stash->first = link;
+    stash->count++;
+}
+
+/*
+ * Cut and merge
+ */
+
+/* A new free segment before `next`. */
+static inline void vmem_segment_new_free(vmem_t *arena, vmem_link_t link, vmem_link_t next,
+                                         vmem_addr_t addr, vmem_size_t size)
+{
+    struct vmem_tag *tag = vmem_tag_at(link);
+
+    tag->addr = addr;
+    tag->size = size;
+    vmem_tag_insert_before(link, next);
+    vmem_index_insert(arena, link, tag);
+}
+
+/* Makes [addr, addr + size) of a free segment, whose tag is given, an allocated one. */
+static inline void vmem_segment_mark(vmem_t *arena, vmem_link_t link, struct vmem_tag *tag,
+                                     uintptr_t caller)
+{
+    tag->kind = VMEM_KIND_ALLOCATED;
+#if VMEM_CONFIG_DEBUG
+    tag->caller = caller;
+#else
+    (void)caller;
+#endif
+    arena->in_use += tag->size;
+    vmem_hash_insert(&arena->hash, link, tag);
+}
+
+/*
+ * Cuts [addr, addr + size) out of the free segment `link` and makes it allocated. What is left
+ * before keeps the tag, else what is left behind: where that stays in its list, nothing is
+ * relinked. Takes as many tags from the stash as pieces are left; false: they are not there.
+ */
+static inline bool vmem_segment_cut(vmem_t *arena, vmem_link_t link, vmem_addr_t addr,
+                                    vmem_size_t size, uintptr_t caller)
+{
+    struct vmem_stash *stash = &arena->stash[VMEM_STASH_SEGMENTS];
+    struct vmem_tag *tag = vmem_tag_at(link);
+    vmem_size_t before = addr - tag->addr;
+    vmem_size_t behind = tag->size - before - size;
+    vmem_link_t new_link;
+    struct vmem_tag *new_tag;
+
+    if (VMEM_UNLIKELY(stash->count < (before != 0 ? 1U : 0U) + (behind != 0 ? 1U : 0U)))
+        return false;
+    if (before == 0 && behind == 0) {
+        vmem_index_remove(arena, link, tag);
+        vmem_segment_mark(arena, link, tag, caller);
+        return true;
+    }
+    new_link = vmem_stash_pop(stash);
+    new_tag = vmem_tag_at(new_link);
+    new_tag->addr = addr;
+    new_tag->size = size;
+    if (VMEM_LIKELY(before == 0)) {
+        vmem_tag_insert_before(new_link, link);
+        vmem_index_change(arena, link, tag, addr + size, behind);
+    } else {
+        vmem_link_t next = tag->next;
+
+        vmem_tag_insert_before(new_link, next);
+        vmem_index_change(arena, link, tag, tag->addr, before);
+        if (behind != 0)
+            vmem_segment_new_free(arena, vmem_stash_pop(stash), next, addr + size, behind);
+    }
+    vmem_segment_mark(arena, new_link, new_tag, caller);
+    return true;
+}
+
+/*
+ * Makes a segment free that is in no index any more, and merges it with its free neighbours; the
+ * tags that this leaves over go to the stash. Returns the free segment that contains it.
+ */
+static inline vmem_link_t vmem_segment_merge(vmem_t *arena, vmem_link_t link, struct vmem_tag *tag)
+{
+    struct vmem_stash *stash = &arena->stash[VMEM_STASH_SEGMENTS];
+    vmem_link_t prev_link = tag->prev;
+    vmem_link_t next_link = tag->next;
+    struct vmem_tag *prev = vmem_tag_at(prev_link);
+    struct vmem_tag *next = vmem_tag_at(next_link);
+    bool prev_free = vmem_tag_is_free(prev);
+
+    if (vmem_tag_is_free(next)) {
+        if (!prev_free) {
+            next->prev = prev_link;
+            prev->next = next_link;
+            vmem_index_change(arena, next_link, next, tag->addr, tag->size + next->size);
+            vmem_stash_push(stash, link, tag);
+            return next_link;
+        }
+        vmem_index_remove(arena, next_link, next);
+        prev->next = next->next;
+        vmem_tag_at(next->next)->prev = prev_link;
+        vmem_index_change(arena, prev_link, prev, prev->addr, prev->size + tag->size + next->size);
+        vmem_stash_push(stash, next_link, next);
+        vmem_stash_push(stash, link, tag);
+        return prev_link;
+    }
+    if (prev_free) {
+        prev->next = next_link;
+        next->prev = prev_link;
+        vmem_index_change(arena, prev_link, prev, prev->addr, prev->size + tag->size);
+        vmem_stash_push(stash, link, tag);
+        return prev_link;
+    }
+    vmem_index_insert(arena, link, tag);
+    return link;
+}
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * walk.c - segments by address, one at a time.
+ *
+ * A cursor holds addresses, never a reference to a tag, so an arena may change as
+ * it likes between two steps. The way back in is the last allocated segment that
+ * was seen: the hash finds it in O(1) if it is still there, and what comes next
+ * stands a step or two behind it. If not, the tree of spans finds the span, and the
+ * segments before the position are passed over.
+ *
+ * The position only ever grows, so a walk ends.
+ */
+#include "hash.h"
+#include "tree.h"
+
+vmem_link_t vmem_segment_at(vmem_t *arena, vmem_addr_t addr)
+{
+    vmem_link_t link = *vmem_hash_find(&arena->hash, addr);
+
+    if (link != 0)
+        return link;
+    link = vmem_span_at(arena, addr);
+    if (link == 0 || vmem_tag_at(link)->addr > addr)
+        return 0;
+    do
+        link = vmem_tag_at(link)->next;
+    while (vmem_tag_last(vmem_tag_at(link)) < addr);
+    return link;
+}
+
+static void describe(const struct vmem_tag *tag, struct vmem_segment *segment)
+{
+    segment->kind = vmem_tag_is_span(tag)   ? VMEM_SEGMENT_SPAN
+                    : vmem_tag_is_free(tag) ? VMEM_SEGMENT_FREE
+                                            : VMEM_SEGMENT_ALLOCATED;
+    segment->imported = tag->kind == VMEM_KIND_IMPORTED;
+    segment->addr = tag->addr;
+    segment->size = tag->size;
+    segment->caller = 0;
+#if VMEM_CONFIG_DEBUG
+    if (tag->kind == VMEM_KIND_ALLOCATED)
+        segment->caller = tag->caller;
+#endif
+}
+
+bool vmem_find(vmem_t *arena, vmem_addr_t addr, struct vmem_segment *segment)
+{
+    unsigned long state = vmem_port_lock(&arena->lock);
+    vmem_link_t link = vmem_segment_at(arena, addr);
+
+    if (link != 0)
+        describe(vmem_tag_at(link), segment);
+    vmem_port_unlock(&arena->lock, state);
+    return link != 0;
+}
+
+/* A tag at or before what comes next. */
+static vmem_link_t way_in(const vmem_t *arena, const struct vmem_cursor *cursor)
+{
+    vmem_link_t link = 0;
+
+    if (cursor->has_landmark)
+        link = *vmem_hash_find(&arena->hash, cursor->landmark);
+    if (link == 0)
+        link = vmem_span_at(arena, cursor->position);
+    return link != 0 ? link : arena->anchor;
+}
+
+/*
+ * Whether the walk has seen this tag, or has begun to: an allocated segment that begins before the
+ * position is new, and is one of the changes that a walk may miss.
+ */
+static bool is_seen(const struct vmem_cursor *cursor, const struct vmem_tag *tag)
+{
+    if (tag->kind == VMEM_KIND_ANCHOR)
+        return false;
+    if (vmem_tag_is_span(tag))
+        return tag->addr < cursor->position || (tag->addr == cursor->position && cursor->in_span);
+    if (vmem_tag_is_free(tag))
+        return vmem_tag_last(tag) < cursor->position;
+    return tag->addr < cursor->position;
+}
+
+/* Moves the cursor behind a tag, and clips a free segment to what the walk has not seen. */
+static void pass(struct vmem_cursor *cursor, struct vmem_segment *segment)
+{
+    vmem_addr_t last = segment->addr + (segment->size - 1);
+
+    if (segment->kind == VMEM_SEGMENT_SPAN) {
+        cursor->position = segment->addr;
+        cursor->in_span = true;
+        return;
+    }
+    if (segment->addr < cursor->position) {
+        segment->size = last - cursor->position + 1;
+        segment->addr = cursor->position;
+    }
+    if (segment->kind == VMEM_SEGMENT_ALLOCATED) {
+        cursor->landmark = segment->addr;
+        cursor->has_landmark = true;
+    }
+    cursor->position = last + 1;
+    cursor->in_span = false;
+    cursor->done = last == VMEM_ADDR_MAX;
+}
+
+bool vmem_walk_next(vmem_t *arena, struct vmem_cursor *cursor, struct vmem_segment *segment)
+{
+    unsigned long state;
+    vmem_link_t link;
+
+    if (cursor->done)
+        return false;
+    state = vmem_port_lock(&arena->lock);
+    link = way_in(arena, cursor);
+    while (is_seen(cursor, vmem_tag_at(link)))
+        link = vmem_tag_at(link)->next;
+    if (link != arena->anchor)
+        describe(vmem_tag_at(link), segment);
+    vmem_port_unlock(&arena->lock, state);
+    if (link == arena->anchor)
+        cursor->done = true;
+    else
+        pass(cursor, segment);
+    return link != arena->anchor;
+}
+
+int vmem_walk(vmem_t *arena, unsigned kinds,
+              int (*visit)(void *ctx, const struct vmem_segment *segment), void *ctx)
+{
+    struct vmem_cursor cursor = {.position = 0};
+    struct vmem_segment segment;
+    int result = 0;
+
+    while (result == 0 && vmem_walk_next(arena, &cursor, &segment))
+        if ((segment.kind & kinds) != 0)
+            result = visit(ctx, &segment);
+    return result;
+}
