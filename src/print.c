@@ -239,90 +239,87 @@ void vmem_print_arena(vmem_t *arena, vmem_sink_t *sink, void *ctx)
 }
 
 /*
- * The map. Spans are laid end to end and cut into `width` cells of equal size; each cell shows what
- * lies in it.
+ * The map. Spans are laid end to end and cut into cells of equal size; each cell shows what lies in
+ * it. Segments come in order, so a cell is printed as soon as the next one is reached.
  */
 
 enum { CELL_FREE = 1, CELL_ALLOCATED = 2, CELL_SPAN = 4 };
 
 struct map {
-    unsigned char cells[MAP_WIDTH_MAX / 2]; /* four bits each */
+    const struct printer *to;
     unsigned width;
-    vmem_size_t total; /* in units of 2^shift, so that it times the width fits 64 bits */
-    unsigned shift;
-    vmem_size_t seen;
+    unsigned cell;     /* the one that is being filled, and */
+    unsigned what;     /*    what is in it so far */
+    unsigned shift;    /* sizes are taken in units of 2^shift, so that */
+    vmem_size_t total; /*    this times the width fits 64 bits */
+    vmem_size_t seen;  /* of the total, not shifted */
 };
 
-static void mark(struct map *map, unsigned cell, unsigned what)
+static void print_cell(struct map *map)
 {
-    if (cell >= map->width)
-        cell = map->width - 1;
-    map->cells[cell / 2] |= (unsigned char)(what << (cell % 2 * 4));
+    char string[2] = {" .#+"[map->what & (CELL_FREE | CELL_ALLOCATED)], '\0'};
+
+    put(map->to, (map->what & CELL_SPAN) != 0 ? "|" : string);
+    map->cell++;
+    map->what = 0;
 }
 
-static char cell_character(const struct map *map, unsigned cell)
+/* offset * width: compare with a cell's number times the total. */
+static uint64_t scaled_offset(const struct map *map, vmem_size_t offset)
 {
-    unsigned what = map->cells[cell / 2] >> (cell % 2 * 4) & 15U;
-
-    if ((what & CELL_SPAN) != 0)
-        return '|';
-    return " .#+"[what & (CELL_FREE | CELL_ALLOCATED)];
+    return (uint64_t)vmem_shift_right(offset, map->shift) * map->width;
 }
 
-/* The cell in which `offset` lies: offset * width / total, by bisection. */
-static unsigned cell_of(const struct map *map, vmem_size_t offset)
+static uint64_t next_cell(const struct map *map)
 {
-    unsigned low = 0;
-    unsigned high = map->width;
-
-    while (high - low > 1) {
-        unsigned middle = (low + high) / 2;
-
-        if ((uint64_t)offset * map->width >= (uint64_t)map->total * middle)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
+    return (uint64_t)map->total * (map->cell + 1);
 }
 
 static void add_to_map(struct map *map, const struct vmem_segment *segment)
 {
     unsigned what = segment->kind == VMEM_SEGMENT_FREE ? CELL_FREE : CELL_ALLOCATED;
-    unsigned first = cell_of(map, vmem_shift_right(map->seen, map->shift));
-    unsigned last;
 
+    while (map->cell + 1 < map->width && next_cell(map) <= scaled_offset(map, map->seen))
+        print_cell(map);
     if (segment->kind == VMEM_SEGMENT_SPAN) {
-        if (map->seen != 0)
-            mark(map, first, CELL_SPAN);
+        map->what |= map->seen != 0 ? CELL_SPAN : 0;
         return;
     }
+    map->what |= what;
     map->seen += segment->size;
-    last = cell_of(map, vmem_shift_right(map->seen - 1, map->shift));
-    for (unsigned cell = first; cell <= last; cell++)
-        mark(map, cell, what);
+    while (map->cell + 1 < map->width && next_cell(map) < scaled_offset(map, map->seen)) {
+        print_cell(map);
+        map->what |= what;
+    }
+}
+
+static vmem_size_t total_of(vmem_t *arena)
+{
+    unsigned long state = vmem_port_lock(&arena->lock);
+    vmem_size_t total = arena->total;
+
+    if (total == 0 && arena->span_count > 0)
+        total = VMEM_ADDR_MAX; /* all addresses there are */
+    vmem_port_unlock(&arena->lock, state);
+    return total;
 }
 
 void vmem_print_map(vmem_t *arena, unsigned width, vmem_sink_t *sink, void *ctx)
 {
     const struct printer to = {sink, ctx};
     struct vmem_cursor cursor = {.position = 0};
-    struct map map = {.seen = 0};
+    struct map map = {.to = &to};
     struct vmem_segment segment;
-    struct vmem_stats stats;
+    vmem_size_t total = total_of(arena);
 
-    vmem_stat(arena, &stats);
     map.width = width == 0 ? 1 : width > MAP_WIDTH_MAX ? MAP_WIDTH_MAX : width;
-    map.total = stats.total;
-    for (; map.total > VMEM_ADDR_MAX / MAP_WIDTH_MAX / 2; map.total >>= 1)
+    while (vmem_shift_right(total, map.shift) > VMEM_ADDR_MAX / MAP_WIDTH_MAX)
         map.shift++;
+    map.total = vmem_shift_right(total, map.shift);
     while (vmem_walk_next(arena, &cursor, &segment))
         add_to_map(&map, &segment);
-    for (unsigned cell = 0; cell < map.width; cell++) {
-        char string[2] = {cell_character(&map, cell), '\0'};
-
-        put(&to, string);
-    }
+    while (map.cell < map.width)
+        print_cell(&map);
     put(&to, "\n");
 }
 
