@@ -104,6 +104,11 @@ static bool align_down(const struct request *r, vmem_addr_t *addr)
     return true;
 }
 
+static bool has_room(struct range hole, const struct request *r, vmem_addr_t addr)
+{
+    return addr >= hole.first && addr <= hole.last && hole.last - addr >= r->size - 1;
+}
+
 /*
  * All blocks of nocross look alike to a request: if the first aligned address of a block crosses
  * its end, so does every other. So the first address that comes into question is tried, then the
@@ -116,15 +121,15 @@ bool hole_lowest(struct range hole, const struct request *r, vmem_addr_t from, v
     if (!clip(&hole, r, from))
         return false;
     a = hole.first;
-    if (!align_up(r, &a))
+    if (!align_up(r, &a) || !has_room(hole, r, a))
         return false;
     if (crosses(r, a)) {
-        a = (a / r->nocross + 1) * r->nocross; /* it is there, since the segment would reach it */
-        if (!align_up(r, &a) || crosses(r, a))
+        a = (a / r->nocross + 1) * r->nocross;
+        if (!align_up(r, &a) || !has_room(hole, r, a) || crosses(r, a))
             return false;
     }
     *addr = a;
-    return a <= hole.last && hole.last - a >= r->size - 1;
+    return true;
 }
 
 bool hole_highest(struct range hole, const struct request *r, vmem_addr_t *addr)
@@ -134,15 +139,15 @@ bool hole_highest(struct range hole, const struct request *r, vmem_addr_t *addr)
     if (!clip(&hole, r, 0))
         return false;
     a = hole.last - (r->size - 1);
-    if (!align_down(r, &a))
+    if (!align_down(r, &a) || !has_room(hole, r, a))
         return false;
     if (crosses(r, a)) {
         a = (a / r->nocross + 1) * r->nocross - r->size;
-        if (!align_down(r, &a) || crosses(r, a))
+        if (!align_down(r, &a) || !has_room(hole, r, a) || crosses(r, a))
             return false;
     }
     *addr = a;
-    return a >= hole.first;
+    return true;
 }
 
 /* Holes. */

@@ -224,35 +224,6 @@ static void create_arenas(void)
 
 /* Steps: each chooses what to do and leaves the rest to the twin. */
 
-static vmem_size_t some_size(const struct twin *twin)
-{
-    vmem_size_t quantum = twin->model.quantum;
-    const struct model_span *span;
-    vmem_size_t quanta;
-
-    switch (below(32)) {
-    case 0:
-        return VMEM_ADDR_MAX - below(2 * quantum);
-    case 1:
-    case 2:
-        if (twin->model.nspans > 0) {
-            span = &twin->model.spans[below(twin->model.nspans)];
-            return 1 + below(range_size(span->range));
-        }
-        return quantum;
-    case 3:
-    case 4:
-        if (twin->model.nspans > 0) {
-            span = &twin->model.spans[below(twin->model.nspans)];
-            return range_size(model_hole_at(&twin->model, span->range.first)); /* or any hole */
-        }
-        return quantum;
-    default:
-        quanta = chance(1, 3) ? 1 + below(40) : 1 + below(5);
-        return quanta * quantum - (chance(1, 4) ? below(quantum) : 0);
-    }
-}
-
 /* An address in or near a span of the arena or of one that it imports from. */
 static vmem_addr_t some_address(const struct twin *twin)
 {
@@ -268,6 +239,25 @@ static vmem_addr_t some_address(const struct twin *twin)
     if (chance(1, 8))
         addr += below(range_size(span->range)); /* past its end, or round the end of all */
     return chance(1, 4) ? addr : addr & ~(twin->model.quantum - 1);
+}
+
+static vmem_size_t some_size(const struct twin *twin)
+{
+    const struct model *model = &twin->model;
+    vmem_size_t quantum = model->quantum;
+    vmem_addr_t addr = model->nspans == 0 ? 0 : some_address(twin);
+    size_t span = model_span_at(model, addr);
+    unsigned choice = (unsigned)below(32);
+    vmem_size_t quanta;
+
+    if (choice == 0)
+        return VMEM_ADDR_MAX - below(2 * quantum);
+    if (choice <= 2 && span != SIZE_MAX)
+        return 1 + below(range_size(model->spans[span].range));
+    if (choice <= 4 && span != SIZE_MAX && model_segment_at(model, addr) == SIZE_MAX)
+        return range_size(model_hole_at(model, addr));
+    quanta = chance(1, 3) ? 1 + below(40) : 1 + below(5);
+    return quanta * quantum - (chance(1, 4) ? below(quantum) : 0);
 }
 
 static void some_window(const struct twin *twin, vmem_size_t size, struct vmem_constraints *c)

@@ -23,7 +23,10 @@ struct rng twin_rng;
 #define HEX PRIx64
 #define WIDE(x) ((uint64_t)(x))
 
-enum { ERROR_OF_HOOK = -77 };
+enum {
+    ERROR_OF_HOOK = -77,
+    TRIES_AT_MOST = 16 /* by which one request may ask the sources of a chain in vain */
+};
 
 static void trace(const char *format, ...)
 {
@@ -242,7 +245,7 @@ static void settle_round_trips(struct twin *twin)
 
     vmem_stat(twin->arena, &real);
     trips = real.imports - twin->model.imports;
-    demand(twin, trips <= 4 && trips == real.releases - twin->model.releases,
+    demand(twin, trips <= TRIES_AT_MOST && trips == real.releases - twin->model.releases,
            "imports and releases do not add up");
     demand(twin, trips == 0 || twin->missed, "a span was imported without need");
     twin->model.imports += trips;
@@ -254,7 +257,7 @@ static void settle_round_trips(struct twin *twin)
     if (trips > 0)
         twin->source->model.next_known = false;
     vmem_stat(twin->source->arena, &real);
-    if (twin->missed && real.fails - twin->source->model.fails <= 4)
+    if (twin->missed && real.fails - twin->source->model.fails <= TRIES_AT_MOST)
         twin->source->model.fails = real.fails;
 }
 
@@ -303,10 +306,8 @@ static int import_hook(void *ctx, vmem_size_t size, const struct vmem_constraint
            "the import hook gets a size that is not in quanta");
     if (twin->import == IMPORT_STINGY && rng_chance(&twin_rng, 1, 3))
         return twin->hook_error = rng_chance(&twin_rng, 1, 2) ? ERROR_OF_HOOK : -VMEM_ENOSPC;
-    if (twin->import == IMPORT_CARELESS) {
-        twin->hook_was_careless = true;
+    if (twin->import == IMPORT_CARELESS)
         c = &only_quantum;
-    }
     return twin->hook_error = twin_alloc(twin->source, size, c, flags, addrp);
 }
 
@@ -379,6 +380,14 @@ static bool source_is_fickle(const struct twin *twin)
     return false;
 }
 
+/* What the first hook of the chain said last. */
+static int hook_error(const struct twin *twin)
+{
+    while (is_plain(twin))
+        twin = twin->source;
+    return twin->hook_error;
+}
+
 /* Not NULL: what is wrong with having refused this. `fits`: there was a hole in the arena. */
 static const char *judge_refusal(const struct twin *twin, const struct request *r, bool valid,
                                  bool fits, unsigned policy, int error)
@@ -386,7 +395,7 @@ static const char *judge_refusal(const struct twin *twin, const struct request *
     if (error == -VMEM_ENOMEM)
         return "no memory, although no page was refused";
     if (error == ERROR_OF_HOOK)
-        return twin->hook_error == ERROR_OF_HOOK ? NULL : "an error that no hook returned";
+        return hook_error(twin) == ERROR_OF_HOOK ? NULL : "an error that no hook returned";
     if (error != -VMEM_ENOSPC)
         return "not an error that this can return";
     if (!valid)
@@ -421,9 +430,10 @@ int twin_alloc(struct twin *twin, vmem_size_t size, const struct vmem_constraint
     int error;
 
     trace_alloc(twin, size, c, flags);
-    twin->flags = flags;
-    twin->hook_error = 0;
-    twin->hook_was_careless = false;
+    for (struct twin *t = twin; t != NULL; t = is_plain(t) ? t->source : NULL) {
+        t->flags = flags;
+        t->hook_error = 0;
+    }
     error = c == NULL ? vmem_alloc(twin->arena, size, flags, addr)
                       : vmem_xalloc(twin->arena, size, c, flags, addr);
     trace("    %s -> %d 0x%" HEX "\n", twin->name, error, error == 0 ? WIDE(*addr) : 0);

@@ -30,10 +30,9 @@ struct twin {
     struct twin *source;
     enum import_kind import;
     struct model model;
-    unsigned flags;         /* of the allocation under way */
-    bool missed;            /* it found no hole: this arena looks to its source */
-    int hook_error;         /* what the hook answered last, in it */
-    bool hook_was_careless; /* or whether it gave something else than it was asked for */
+    unsigned flags; /* of the allocation under way */
+    bool missed;    /* it found no hole here, so that the source may be asked */
+    int hook_error; /* what the import hook answered last in it */
 };
 
 /* Set by the test: prints every operation; says how to repeat it and ends the test. */
