@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * support/support.h - what the unit tests share: the hooks, and the vocabulary they are written in.
+ *
+ * A test makes arenas with make() and takes and gives with macros that check the whole arena
+ * after each step. It leaves everything where it is: the teardown frees what is allocated,
+ * destroys the arenas, and then verifies that not a page, tag or lock was lost, and that no
+ * fault was reported that the test did not expect.
+ */
+#ifndef TESTS_SUPPORT_SUPPORT_H
+#define TESTS_SUPPORT_SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above before it. */
+#include <cmocka.h>
+
+#include "checked_port.h"
+
+#include <vmem/debug.h>
+#include <vmem/vmem.h>
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Modes: an index and a policy. A test gets one as its state. */
+
+struct mode {
+    const char *name;
+    unsigned index;  /* 0 or VMEM_ARENA_ORDERED */
+    unsigned policy; /* of enum vmem_flags */
+};
+
+enum { POLICIES = 5, MODES = 2 * POLICIES };
+extern struct mode modes[MODES]; /* the freelists with each policy, then the ordered tree */
+static inline const struct mode *mode_of(void **state)
+{
+    return *state;
+}
+#define INDEX(state) (mode_of(state)->index)
+#define POLICY(state) (mode_of(state)->policy)
+
+int setup(void **state);
+int teardown(void **state);
+
+/* Entries for the table of tests: as it is, on both indexes, and with every policy on both. */
+/* clang-format off */
+#define ONCE(test) {#test, test, setup, teardown, &modes[0]}
+#define MODE(test, mode, label) {#test " [" label "]", test, setup, teardown, &modes[mode]}
+#define ON_BOTH(test) MODE(test, 0, "freelists"), MODE(test, POLICIES, "ordered")
+#define ON_FREELISTS(test, first)                                                                  \
+    MODE(test, (first) + 0, "freelists, instant"), MODE(test, (first) + 1, "freelists, best"),      \
+    MODE(test, (first) + 2, "freelists, next"), MODE(test, (first) + 3, "freelists, first"),        \
+    MODE(test, (first) + 4, "freelists, last")
+#define ON_TREE(test, first)                                                                       \
+    MODE(test, (first) + 0, "ordered, instant"), MODE(test, (first) + 1, "ordered, best"),          \
+    MODE(test, (first) + 2, "ordered, next"), MODE(test, (first) + 3, "ordered, first"),            \
+    MODE(test, (first) + 4, "ordered, last")
+#define ON_ALL(test) ON_FREELISTS(test, 0), ON_TREE(test, POLICIES)
+/* clang-format on */
+
+/* Faults: vmem_port_fault() records; a test takes them off with expect_fault(). */
+
+extern unsigned fault_count;
+extern struct vmem_fault last_fault; /* valid after expect_fault() too */
+#define expect_fault(kind) support_expect_fault(kind, __FILE__, __LINE__)
+void support_expect_fault(enum vmem_fault_kind kind, const char *file, int line);
+
+/* Pages: vmem_port_pages_alloc() lends from the C library, unless the test says otherwise. */
+
+struct lender {
+    size_t pages;          /* out at the moment */
+    unsigned long calls;   /* of vmem_port_pages_alloc, since setup */
+    unsigned long returns; /* of vmem_port_pages_free, since setup */
+    unsigned long refuse;  /* the call to refuse: 1 is the next; 0 none */
+    bool refuse_all;       /* refuses from now on */
+    size_t largest;        /* refuses more than this at once; 0: lends any size */
+    void *(*alloc)(size_t size);
+    void (*free)(void *pages, size_t size); /* of what alloc lent; both NULL: the C library */
+};
+extern struct lender lender;
+
+/* Arenas. */
+
+#define make(base, size, quantum, flags)                                                      \
+    support_make(                                                                             \
+        &(struct vmem_params){"test", base, size, quantum, 0, NULL, NULL, NULL, NULL, flags}, \
+        __FILE__, __LINE__)
+#define make_child(source, quantum, flags)                                                 \
+    support_make(                                                                          \
+        &(struct vmem_params){"child", 0, 0, quantum, 0, source, NULL, NULL, NULL, flags}, \
+        __FILE__, __LINE__)
+#define make_params(params) support_make(params, __FILE__, __LINE__)
+vmem_t *support_make(const struct vmem_params *params, const char *file, int line);
+
+/* Frees everything that is allocated, and destroys the arena, before the teardown would. */
+#define unmake(arena) support_unmake(arena, __FILE__, __LINE__)
+void support_unmake(vmem_t *arena, const char *file, int line);
+
+/* Steps. Each is followed by vmem_check(). */
+
+#define check(arena) support_check(arena, __FILE__, __LINE__)
+void support_check(vmem_t *arena, const char *file, int line);
+
+#define take(arena, size, flags) support_take(arena, size, NULL, flags, __FILE__, __LINE__)
+#define xtake(arena, size, c, flags) support_take(arena, size, c, flags, __FILE__, __LINE__)
+vmem_addr_t support_take(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *c,
+                         unsigned flags, const char *file, int line);
+
+/* The segment [addr, addr + size), by a request for this one address. */
+#define take_at(arena, addr, size) support_take_at(arena, addr, size, __FILE__, __LINE__)
+vmem_addr_t support_take_at(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, const char *file,
+                            int line);
+
+/* The request returns `error` (negative), leaves the out-parameter and the arena alone. */
+#define refused(arena, size, flags, error) \
+    support_refused(arena, size, NULL, flags, error, __FILE__, __LINE__)
+#define xrefused(arena, size, c, flags, error) \
+    support_refused(arena, size, c, flags, error, __FILE__, __LINE__)
+void support_refused(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *c,
+                     unsigned flags, int error, const char *file, int line);
+
+#define give(arena, addr, size) support_give(arena, addr, size, __FILE__, __LINE__)
+void support_give(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, const char *file, int line);
+
+/* Any other call that returns 0 or an error, followed by the check. */
+#define expect(error, call, arena)     \
+    do {                               \
+        assert_int_equal(call, error); \
+        check(arena);                  \
+    } while (0)
+
+/*
+ * The segments in words: a pair of brackets for each span, #n for n allocated quanta and .n for
+ * n free ones. "[#2.6][#1]" is a span of eight quanta, the first two allocated, and a full span.
+ */
+#define assert_layout(arena, quantum, text) support_layout(arena, quantum, text, __FILE__, __LINE__)
+void support_layout(vmem_t *arena, vmem_size_t quantum, const char *text, const char *file,
+                    int line);
+
+/* Everything that a walk and vmem_stat() can tell. */
+
+enum { SNAPSHOT_MAX = 4096 };
+struct snapshot {
+    struct vmem_stats stats;
+    size_t count;
+    struct vmem_segment segments[SNAPSHOT_MAX];
+};
+void snapshot(vmem_t *arena, struct snapshot *shot);
+
+/* The arena is as it was: contents and counters, except the count of refusals. */
+#define assert_same(arena, shot) support_same(arena, shot, __FILE__, __LINE__)
+void support_same(vmem_t *arena, const struct snapshot *shot, const char *file, int line);
+
+/* Whether an address of this size satisfies the constraints: said anew, in the plainest words. */
+bool legal(vmem_addr_t addr, vmem_size_t size, vmem_size_t quantum,
+           const struct vmem_constraints *c);
+
+/* A small random number generator with a state of the test's own. */
+uint64_t next_random(uint64_t *state);
+
+#endif
