@@ -8,8 +8,6 @@
  */
 #include "model.h"
 
-#include <string.h>
-
 /* Ranges. */
 
 vmem_size_t range_size(struct range range)
@@ -56,7 +54,7 @@ bool model_request(const struct model *model, vmem_size_t size, const struct vme
         .nocross = c->nocross,
         .min = c->min,
         .last = c->limit - 1, /* 0: the end of the address space */
-        .constrained = memcmp(c, &none, sizeof(none)) != 0,
+        .constrained = c->align > model->quantum || c->nocross != 0 || c->min != 0 || c->limit != 0,
     };
     return size <= VMEM_ADDR_MAX - mask;
 }
@@ -419,21 +417,22 @@ struct vmem_stats model_stats(const struct model *model)
         .releases = model->releases,
     };
     size_t count = model_holes(model, scratch);
-    bool whole = false; /* the sum wraps to 0 where it is the whole address space */
 
     for (size_t i = 0; i < model->nspans; i++) {
         stats.total += model->spans[i].range.last - model->spans[i].range.first + 1;
-        whole = stats.total == 0;
         if (model->spans[i].imported)
             stats.imported += range_size(model->spans[i].range);
     }
     for (size_t i = 0; i < model->nsegments; i++)
         stats.in_use += range_size(model->segments[i]);
     stats.free = stats.total - stats.in_use;
-    if (whole) {
+    /* A sum that is the whole address space wraps to 0. */
+    if (stats.total == 0 && model->nspans > 0)
         stats.total = VMEM_ADDR_MAX;
-        stats.free = stats.in_use == 0 ? VMEM_ADDR_MAX : stats.free;
-    }
+    if (stats.in_use == 0 && model->nsegments > 0)
+        stats.in_use = VMEM_ADDR_MAX;
+    if (stats.free == 0 && count > 0)
+        stats.free = VMEM_ADDR_MAX;
     for (size_t i = 0; i < count; i++)
         if (range_size(scratch[i]) > stats.largest_free)
             stats.largest_free = range_size(scratch[i]);
