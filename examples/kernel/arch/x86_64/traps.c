@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * traps.c - a kernel that maps memory should say where it faulted, not reset the machine. Nothing
+ * is handled: every exception is printed and ends the machine as failed.
+ */
+#include "../../console.h"
+#include "../x86/x86.h"
+
+enum { TRAPS = 32, ENTRY_BYTES = 16, CODE_SELECTOR = 0x08, INTERRUPT_GATE = 0x8e00 };
+
+struct trap_frame {
+    uint64_t vector;
+    uint64_t error;
+    uint64_t rip;
+};
+
+struct gate {
+    uint16_t offset_low;
+    uint16_t selector;
+    uint16_t type;
+    uint16_t offset_middle;
+    uint32_t offset_high;
+    uint32_t reserved;
+};
+
+struct idt_register {
+    uint16_t limit;
+    uint64_t base;
+} __attribute__((packed));
+
+extern char trap_entries[];
+_Noreturn void trap_report(const struct trap_frame *frame);
+
+void x86_traps_init(void)
+{
+    static struct gate idt[TRAPS];
+    for (unsigned i = 0; i < TRAPS; i++) {
+        const uintptr_t entry = (uintptr_t)trap_entries + i * (uintptr_t)ENTRY_BYTES;
+        idt[i].offset_low = (uint16_t)entry;
+        idt[i].selector = CODE_SELECTOR;
+        idt[i].type = INTERRUPT_GATE;
+        idt[i].offset_middle = (uint16_t)(entry >> 16);
+        idt[i].offset_high = (uint32_t)(entry >> 32);
+    }
+    const struct idt_register idtr = {sizeof(idt) - 1, (uintptr_t)idt};
+    __asm__ volatile("lidt %0" : : "m"(idtr));
+}
+
+_Noreturn void trap_report(const struct trap_frame *frame)
+{
+    uint64_t fault_address;
+    __asm__ volatile("movq %%cr2, %0" : "=r"(fault_address));
+    print("\ntrap %lu at 0x%lx: error 0x%lx, cr2 0x%lx\n", frame->vector, frame->rip, frame->error,
+          fault_address);
+    arch_exit(false);
+}

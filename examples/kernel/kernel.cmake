@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+# A kernel for QEMU: vmem::sources and the parts of this folder that any kernel needs,
+# compiled with a kernel's flags.
+enable_language(ASM)
+
+set(DEMO_DIR "${CMAKE_CURRENT_LIST_DIR}")
+
+set(KERNEL_SOURCES_x86
+    arch/x86/exit.c arch/x86/serial.c arch/x86/start.c)
+set(KERNEL_SOURCES_x86_64 ${KERNEL_SOURCES_x86}
+    arch/x86_64/boot.S arch/x86_64/paging.c arch/x86_64/traps.S arch/x86_64/traps.c)
+set(KERNEL_SOURCES_i386 ${KERNEL_SOURCES_x86}
+    arch/i386/boot.S arch/i386/layout.c)
+
+set(KERNEL_FLAGS_x86_64 -m64 -mcmodel=kernel -mno-red-zone -mgeneral-regs-only)
+set(KERNEL_FLAGS_i386 -m32 -march=i686 -mgeneral-regs-only)
+
+set(KERNEL_FLAGS -ffreestanding -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables
+    -fcf-protection=none -O2 -g)
+set(KERNEL_STRING_FLAGS -fno-builtin)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    list(APPEND KERNEL_STRING_FLAGS -fno-tree-loop-distribute-patterns)
+else()
+    set(KERNEL_LINKER -fuse-ld=lld)
+endif()
+
+# vmem_kernel(<target> <architecture> <source>...)
+#
+# An ELF file that QEMU boots by -kernel. Its sources define kernel_main().
+function(vmem_kernel target architecture)
+    set(common string.c console.c ${KERNEL_SOURCES_${architecture}})
+    list(TRANSFORM common PREPEND "${DEMO_DIR}/")
+    set(script "${DEMO_DIR}/arch/${architecture}/kernel.ld")
+    set_source_files_properties("${DEMO_DIR}/string.c"
+        PROPERTIES COMPILE_OPTIONS "${KERNEL_STRING_FLAGS}")
+
+    add_executable(${target} ${ARGN} ${common})
+    target_link_libraries(${target} PRIVATE vmem::sources)
+    target_compile_options(${target} PRIVATE ${KERNEL_FLAGS} ${KERNEL_FLAGS_${architecture}}
+        "$<$<COMPILE_LANGUAGE:C>:${VMEM_WARNINGS}>")
+    target_link_options(${target} PRIVATE ${KERNEL_FLAGS_${architecture}} ${KERNEL_LINKER}
+        -nostdlib -static "LINKER:-T,${script}" LINKER:--build-id=none
+        LINKER:-z,max-page-size=4096)
+    set_target_properties(${target} PROPERTIES C_EXTENSIONS OFF LINK_DEPENDS "${script}")
+endfunction()
+
+# vmem_kernel_test(<name> <target> <memory> <seconds> [argument...])
+#
+# Boots the kernel: the test passes if the kernel says so.
+function(vmem_kernel_test name target memory seconds)
+    add_test(NAME ${name}
+        COMMAND sh "${DEMO_DIR}/run.sh" "$<TARGET_FILE:${target}>" ${memory} ${ARGN})
+    set_tests_properties(${name} PROPERTIES LABELS kernel TIMEOUT ${seconds})
+endfunction()

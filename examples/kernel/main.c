@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c - the demonstration: a kernel that boots, builds its allocators from vmem arenas, works
+ * them until the memory is used up, gives everything back, and says whether all of it was right.
+ */
+#include "kernel.h"
+
+#ifndef DEMO_SHELL
+#define DEMO_SHELL 0
+#endif
+
+static void print_memory_map(const struct boot_info *boot)
+{
+    print("memory map of the machine\n\n");
+    for (unsigned i = 0; i < boot->memory_count; i++) {
+        const struct memory_range *range = &boot->memory[i];
+        print("  0x%012lx - 0x%012lx  %10s  %s\n", range->base, range->base + range->size - 1,
+              size_text(range->size).text, range->usable ? "usable" : "reserved");
+    }
+    print("  0x%012lx - 0x%012lx  %10s  this kernel\n", boot->image_base, boot->image_end - 1,
+          size_text(boot->image_end - boot->image_base).text);
+}
+
+/* Whether a word of the command line is this one. */
+static bool has_argument(const char *line, const char *word)
+{
+    while (*line != '\0') {
+        const char *w = word;
+        while (*line == ' ') {
+            line++;
+        }
+        while (*line != '\0' && *line != ' ' && *line == *w) {
+            line++;
+            w++;
+        }
+        if (*w == '\0' && (*line == '\0' || *line == ' ')) {
+            return true;
+        }
+        while (*line != '\0' && *line != ' ') {
+            line++;
+        }
+    }
+    return false;
+}
+
+/* All that was taken is back: what phys still holds is exactly what vmem and the tables hold. */
+static void check_all_returned(void)
+{
+    struct vmem_stats stats;
+    vmem_reap(NULL);
+    for (unsigned i = ARENA_PHYS + 1; i < ARENA_COUNT; i++) {
+        vmem_stat(arenas[i], &stats);
+        expect(stats.in_use == 0 && stats.imported == 0, "everything is back in the end");
+    }
+    const struct memory_use use = memory_use();
+    vmem_stat(arenas[ARENA_PHYS], &stats);
+    expect(use.mapped == 0, "no page is mapped in the end");
+    expect(stats.in_use == use.lent + use.tables, "no page is lost");
+}
+
+void kernel_main(const struct boot_info *boot)
+{
+    print("\nvmem demonstration kernel, %s\n\n", arch_layout.name);
+    print_memory_map(boot);
+    expect(boot->memory_count > 0, "the machine hands over a memory map");
+    memory_init(boot);
+    numbers_init();
+    arenas_print("before");
+
+    workload_run();
+    misuse_run();
+    check_all_returned();
+    arenas_print("after");
+
+    if (DEMO_SHELL || has_argument(boot->command_line, "shell")) {
+        shell_run();
+    }
+    if (problems == 0) {
+        print("\nvmem demo: PASS\n");
+    } else {
+        print("\nvmem demo: FAIL, %u problems\n", problems);
+    }
+    arch_exit(problems == 0);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * report.c - what went wrong, and the state of all arenas as text.
+ */
+#include "kernel.h"
+
+vmem_t *arenas[ARENA_COUNT];
+const char *const arena_names[ARENA_COUNT] = {"phys", "dma", "kva", "heap", "pid", "irq"};
+
+unsigned problems;
+unsigned faults;
+enum vmem_fault_kind last_fault;
+
+void expect(bool condition, const char *what)
+{
+    if (!condition) {
+        problems++;
+        print("\nPROBLEM: not so: %s\n", what);
+    }
+}
+
+/* A sink for a long line: breaks it behind each semicolon. */
+static void break_line(void *ctx, const char *string)
+{
+    (void)ctx;
+    for (; *string != '\0'; string++) {
+        print("%c", *string);
+        if (*string == ';') {
+            print("\n     ");
+        }
+    }
+}
+
+/* vmem's report of a misuse. A kernel would panic; this one goes on, since nothing has changed. */
+void vmem_port_fault(const struct vmem_fault *fault)
+{
+    faults++;
+    last_fault = fault->kind;
+    print("  ");
+    vmem_fault_print(fault, break_line, NULL);
+    print("\n");
+}
+
+void arenas_check(void)
+{
+    for (unsigned i = 0; i < ARENA_COUNT; i++) {
+        expect(vmem_check(arenas[i]) == 0, "an arena keeps its invariants");
+    }
+    expect(vmem_check(NULL) == 0, "all arenas and the tag pool agree");
+}
+
+void arenas_print(const char *when)
+{
+    enum { MAP_WIDTH = 72 };
+    print("\n--- arenas %s ---\n\n", when);
+    vmem_print(console_sink, NULL);
+    print("\n");
+    for (unsigned i = 0; i < ARENA_COUNT; i++) {
+        print("%-5s ", arena_names[i]);
+        vmem_print_map(arenas[i], MAP_WIDTH, console_sink, NULL);
+    }
+    const struct memory_use use = memory_use();
+    print("\nof phys: behind the heap %s, page tables %s, lent to vmem %s\n",
+          size_text(use.mapped).text, size_text(use.tables).text, size_text(use.lent).text);
+    arenas_check();
+}
