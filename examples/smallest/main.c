@@ -9,7 +9,8 @@ static void put(void *ctx, const char *string)
 
 void vmem_port_fault(const struct vmem_fault *fault)
 {
-    vmem_fault_print(fault, put, stdout); /* and stop, if you like */
+    vmem_fault_print(fault, put, stdout);
+    put(stdout, "\n"); /* and panic, if you like */
 }
 
 void *vmem_port_pages_alloc(size_t size)

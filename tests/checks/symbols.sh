@@ -48,7 +48,7 @@ targets=(
     "clang --target=aarch64_be-none-elf -mgeneral-regs-only"
     "clang --target=armv7a-none-eabi -mfloat-abi=soft"
     "clang --target=armv4t-none-eabi -mfloat-abi=soft"
-    "clang --target=thumbv6m-none-eabi -mfloat-abi=soft"
+    "clang --target=thumbv7m-none-eabi -mfloat-abi=soft"
     "clang --target=armebv7a-none-eabi -mfloat-abi=soft"
     "clang --target=riscv64-none-elf -march=rv64imac -mabi=lp64 -mcmodel=medany"
     "clang --target=riscv32-none-elf -march=rv32imac -mabi=ilp32"
