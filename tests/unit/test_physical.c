@@ -26,7 +26,7 @@ static void *lend_physical(size_t size)
     struct physical *physical = &physicals[physical_count - 1];
     vmem_addr_t addr;
 
-    if (physical->arena == NULL || vmem_alloc(physical->arena, size, VMEM_INSTANTFIT, &addr) != 0)
+    if (vmem_alloc(physical->arena, size, VMEM_INSTANTFIT, &addr) != 0)
         return NULL;
     physical->lent += size / VMEM_PAGE_SIZE;
     return (void *)(uintptr_t)addr;
@@ -58,15 +58,17 @@ static struct physical *make_physical(void **state)
     assert_true(physical_count < ARENAS);
     assert_int_equal(vmem_create(&params, &physical->arena), 0);
     physical_count++;
+    lender.alloc = lend_physical;
+    lender.free = return_physical;
     return physical;
 }
 
+/* An arena is made of pages from elsewhere, and then lives on its own. */
 static int setup_physical(void **state)
 {
     (void)state;
     fault_count = 0;
-    lender.alloc = lend_physical;
-    lender.free = return_physical;
+    lender.alloc = NULL;
     return 0;
 }
 

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_print.c - arenas as text, to the letter.
+ */
+#include "support.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static char text[8192];
+
+static void append(void *ctx, const char *string)
+{
+    size_t used = strlen(text);
+
+    checked_port_no_lock("a sink");
+    assert_ptr_equal(ctx, text);
+    (void)snprintf(&text[used], sizeof(text) - used, "%s", string);
+}
+
+static const char *printed(void)
+{
+    text[0] = '\0';
+    vmem_print(append, text);
+    return text;
+}
+
+static const char *printed_arena(vmem_t *arena)
+{
+    text[0] = '\0';
+    vmem_print_arena(arena, append, text);
+    return text;
+}
+
+static const char *printed_map(vmem_t *arena, unsigned width)
+{
+    text[0] = '\0';
+    vmem_print_map(arena, width, append, text);
+    return text;
+}
+
+#define HEADING \
+    "arena                    quantum    in use     total   largest    allocs     fails\n"
+
+static vmem_t *make_named(const char *name, vmem_size_t size, vmem_size_t quantum, vmem_t *source,
+                          unsigned index)
+{
+    struct vmem_params params = {
+        .name = name, .size = size, .quantum = quantum, .source = source, .flags = index};
+
+    return make_params(&params);
+}
+
+/*
+ * vmem_print
+ */
+
+static void print_without_an_arena_is_a_heading(void **state)
+{
+    (void)state;
+    assert_string_equal(printed(), HEADING);
+}
+
+static void print_shows_a_row_an_arena(void **state)
+{
+    vmem_t *arena = make_named("ids", 1000, 1, NULL, INDEX(state));
+
+    (void)take(arena, 10, VMEM_FIRSTFIT);
+    (void)take(arena, 20, VMEM_FIRSTFIT);
+    refused(arena, 2000, 0, -VMEM_ENOSPC);
+    assert_string_equal(
+        printed(), HEADING
+        "ids                            1        30      1000       970         2         1\n");
+}
+
+static void print_indents_an_arena_under_its_source(void **state)
+{
+    vmem_t *pages = make_named("pages", 0x10000, 0x1000, NULL, INDEX(state));
+    vmem_t *heap, *small;
+
+    (void)make_named("pids", 100, 1, NULL, INDEX(state));
+    heap = make_named("heap", 0, 0x1000, pages, INDEX(state));
+    (void)make_named("other", 0, 0x1000, pages, INDEX(state));
+    small = make_named("small", 0, 0x10, heap, INDEX(state));
+    (void)take(small, 0x20, VMEM_FIRSTFIT);
+    assert_string_equal(
+        printed(), HEADING
+        "pages                       4096      4096     65536     61440         1         0\n"
+        "  heap                      4096      4096      4096         0         1         0\n"
+        "    small                     16        32      4096      4064         1         0\n"
+        "  other                     4096         0         0         0         0         0\n"
+        "pids                           1         0       100       100         0         0\n");
+}
+
+static void print_scales_large_numbers(void **state)
+{
+    static const struct {
+        vmem_size_t size;
+        const char *column;
+    } rows[] = {
+        {99999, "     99999"},
+        {100000, "     97.6K"},
+        {1024 * 1024 - 1, "   1023.9K"},
+        {12 * 1024 * 1024 + 512 * 1024, "     12.5M"},
+        {1024 * 1024, "      1.0M"},
+        {VMEM_ADDR_MAX / 2 + 1, VMEM_ADDR_MAX > UINT32_MAX ? "      8.0E" : "      2.0G"},
+    };
+
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        vmem_t *arena = make_named("large", rows[i].size, 1, NULL, INDEX(state));
+        char expected[256];
+
+        (void)snprintf(expected, sizeof(expected),
+                       HEADING
+                       "large                          1         0%s%s         0         0\n",
+                       rows[i].column, rows[i].column);
+        assert_string_equal(printed(), expected);
+        unmake(arena);
+    }
+}
+
+static void print_makes_room_for_a_long_name(void **state)
+{
+    (void)make_named("a name that is longer than the column for it", 8, 1, NULL, INDEX(state));
+    assert_string_equal(printed(), HEADING "a name that is longer than the column for it"
+                                           "         1         0         8         8         0"
+                                           "         0\n");
+}
+
+static unsigned lines;
+static vmem_t *sink_arena;
+
+static void allocating_sink(void *ctx, const char *string)
+{
+    vmem_addr_t addr;
+
+    (void)ctx;
+    checked_port_no_lock("a sink");
+    lines += string[0] == '\n' && string[1] == '\0';
+    (void)vmem_alloc(sink_arena, 1, VMEM_LASTFIT, &addr);
+    assert_int_equal(vmem_destroy(sink_arena) == 0, 0);
+    fault_count = 0;
+}
+
+static void print_to_a_sink_that_allocates_ends(void **state)
+{
+    sink_arena = make_named("sink", 100000, 1, NULL, INDEX(state));
+    (void)take(sink_arena, 1, 0);
+    lines = 0;
+    vmem_print(allocating_sink, NULL);
+    assert_int_equal(lines, 1);
+    vmem_print_arena(sink_arena, allocating_sink, NULL);
+    vmem_print_map(sink_arena, 10, allocating_sink, NULL);
+    assert_true(vmem_whatis(0, allocating_sink, NULL) > 0);
+    check(sink_arena);
+}
+
+/*
+ * vmem_print_arena
+ */
+
+/* "  by 0x..." where the caller is known: takes it out, since no test can know the number. */
+static const char *without_callers(const char *string)
+{
+    static char plain[sizeof(text)];
+    char *to = plain;
+    const char *by;
+
+    while ((by = strstr(string, "  by 0x")) != NULL) {
+        memcpy(to, string, (size_t)(by - string));
+        to += by - string;
+        string = by + strcspn(by, "\n");
+    }
+    (void)snprintf(to, sizeof(plain) - (size_t)(to - plain), "%s", string);
+    return plain;
+}
+
+static void print_arena_shows_spans_and_segments(void **state)
+{
+    vmem_t *arena = make_named("ids", 0x100, 0x10, NULL, INDEX(state));
+
+    expect(0, vmem_add(arena, VMEM_ADDR_MAX - 0xf, 0x10, 0), arena);
+    (void)take_at(arena, 0x40, 0x20);
+    (void)printed_arena(arena);
+    assert_string_equal(without_callers(text),
+                        VMEM_ADDR_MAX > UINT32_MAX
+                            ? "ids:\n"
+                              "span                [0x0, 0xff]  size 256\n"
+                              "  free              [0x0, 0x3f]  size 64\n"
+                              "  allocated         [0x40, 0x5f]  size 32\n"
+                              "  free              [0x60, 0xff]  size 160\n"
+                              "span                [0xfffffffffffffff0, 0xffffffffffffffff]"
+                              "  size 16\n"
+                              "  free              [0xfffffffffffffff0, 0xffffffffffffffff]"
+                              "  size 16\n"
+                            : "ids:\n"
+                              "span                [0x0, 0xff]  size 256\n"
+                              "  free              [0x0, 0x3f]  size 64\n"
+                              "  allocated         [0x40, 0x5f]  size 32\n"
+                              "  free              [0x60, 0xff]  size 160\n"
+                              "span                [0xfffffff0, 0xffffffff]  size 16\n"
+                              "  free              [0xfffffff0, 0xffffffff]  size 16\n");
+#if VMEM_CONFIG_DEBUG
+    assert_non_null(strstr(text, "size 32  by 0x"));
+#else
+    assert_null(strstr(text, " by "));
+#endif
+}
+
+static void print_arena_says_what_is_imported(void **state)
+{
+    vmem_t *source = make_named("source", 0x1000, 0x1000, NULL, INDEX(state));
+    vmem_t *child = make_named("child", 0, 0x1000, source, INDEX(state));
+
+    (void)take(child, 0x1000, 0);
+    (void)printed_arena(child);
+    assert_string_equal(without_callers(text), "child:\n"
+                                               "span      imported  [0x0, 0xfff]  size 4096\n"
+                                               "  allocated         [0x0, 0xfff]  size 4096\n");
+}
+
+static void print_arena_of_an_empty_arena_is_its_name(void **state)
+{
+    assert_string_equal(printed_arena(make_named("empty", 0, 1, NULL, INDEX(state))), "empty:\n");
+}
+
+/*
+ * vmem_print_map
+ */
+
+static void map_shows_a_character_a_quantum(void **state)
+{
+    vmem_t *arena = make_named("map", 16, 1, NULL, INDEX(state));
+
+    assert_string_equal(printed_map(arena, 16), "................\n");
+    (void)take_at(arena, 0, 2);
+    (void)take_at(arena, 15, 1);
+    (void)take_at(arena, 7, 3);
+    assert_string_equal(printed_map(arena, 16), "##.....###.....#\n");
+}
+
+static void map_shows_both_where_a_cell_has_both(void **state)
+{
+    vmem_t *arena = make_named("map", 16, 1, NULL, INDEX(state));
+
+    (void)take_at(arena, 0, 2);
+    (void)take_at(arena, 7, 3);
+    assert_string_equal(printed_map(arena, 8), "#..+#...\n");
+    assert_string_equal(printed_map(arena, 1), "+\n");
+    assert_string_equal(printed_map(arena, 2), "++\n");
+}
+
+static void map_shows_where_a_span_begins(void **state)
+{
+    vmem_t *arena = make_named("map", 8, 1, NULL, INDEX(state));
+
+    expect(0, vmem_add(arena, 100, 8, 0), arena);
+    (void)take_at(arena, 4, 4);
+    (void)take_at(arena, 101, 7);
+    assert_string_equal(printed_map(arena, 16), "....####|#######\n");
+}
+
+static void map_hides_the_borders_of_too_many_spans(void **state)
+{
+    vmem_t *arena = make_named("map", 2, 1, NULL, INDEX(state));
+
+    for (vmem_addr_t i = 1; i < 8; i++)
+        expect(0, vmem_add(arena, 10 * i, 2, 0), arena);
+    (void)take_at(arena, 10, 2);
+    assert_string_equal(printed_map(arena, 16), "..##............\n");
+}
+
+static void map_may_be_wider_than_the_arena(void **state)
+{
+    vmem_t *arena = make_named("map", 4, 1, NULL, INDEX(state));
+
+    (void)take_at(arena, 1, 1);
+    assert_string_equal(printed_map(arena, 8), "..##....\n");
+}
+
+static void map_s_width_is_1_to_256(void **state)
+{
+    vmem_t *arena = make_named("map", 0x10000, 1, NULL, INDEX(state));
+
+    assert_int_equal(strlen(printed_map(arena, 256)), 257);
+    assert_int_equal(strlen(printed_map(arena, 10000)), 257);
+    assert_string_equal(printed_map(arena, 0), ".\n");
+}
+
+static void map_of_the_whole_address_space(void **state)
+{
+    vmem_t *arena = make(0, VMEM_ADDR_MAX, 1, INDEX(state));
+
+    expect(0, vmem_add(arena, VMEM_ADDR_MAX, 1, 0), arena);
+    (void)take_at(arena, VMEM_ADDR_MAX / 32 * 9, VMEM_ADDR_MAX / 16);
+    assert_string_equal(printed_map(arena, 16), "....++.........|\n");
+}
+
+static void map_of_an_empty_arena_is_blank(void **state)
+{
+    assert_string_equal(printed_map(make(0, 0, 1, INDEX(state)), 4), "    \n");
+}
+
+/*
+ * vmem_whatis
+ */
+
+static unsigned whatis(vmem_addr_t addr)
+{
+    text[0] = '\0';
+    return vmem_whatis(addr, append, text);
+}
+
+static void whatis_names_every_arena_that_contains_the_address(void **state)
+{
+    vmem_t *source = make_named("source", 0x2000, 0x1000, NULL, INDEX(state));
+    vmem_t *child = make_named("child", 0, 0x10, source, INDEX(state));
+    const char *comma;
+
+    (void)make_named("elsewhere", 0x100, 1, NULL, INDEX(state));
+    (void)take_at(source, 0, 0x1000);
+    (void)take(child, 0x10, VMEM_FIRSTFIT);
+    assert_int_equal(whatis(0x1004), 2);
+    comma = strstr(text, ", allocated by 0x");
+#if VMEM_CONFIG_DEBUG
+    assert_non_null(comma);
+#else
+    assert_null(comma);
+    assert_string_equal(text,
+                        "0x1004 is 4 into the allocated segment [0x1000, 0x1fff] of 'source'\n"
+                        "0x1004 is 4 into the allocated segment [0x1000, 0x100f] of 'child'\n");
+#endif
+    assert_int_equal(whatis(0x1010), 2);
+    assert_non_null(
+        strstr(text, "0x1010 is 0 into the free segment [0x1010, 0x1fff] of 'child'\n"));
+}
+
+static void whatis_knows_nothing_of_a_foreign_address(void **state)
+{
+    (void)make_named("ids", 8, 1, NULL, INDEX(state));
+    assert_int_equal(whatis(8), 0);
+    assert_string_equal(text, "");
+}
+
+static void whatis_of_the_last_address_of_the_space(void **state)
+{
+    (void)make(VMEM_ADDR_MAX, 1, 1, INDEX(state));
+    assert_int_equal(whatis(VMEM_ADDR_MAX), 1);
+    assert_string_equal(text, VMEM_ADDR_MAX > UINT32_MAX
+                                  ? "0xffffffffffffffff is 0 into the free segment "
+                                    "[0xffffffffffffffff, 0xffffffffffffffff] of 'test'\n"
+                                  : "0xffffffff is 0 into the free segment "
+                                    "[0xffffffff, 0xffffffff] of 'test'\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ONCE(print_without_an_arena_is_a_heading),
+        ON_BOTH(print_shows_a_row_an_arena),
+        ON_BOTH(print_indents_an_arena_under_its_source),
+        ON_BOTH(print_scales_large_numbers),
+        ON_BOTH(print_makes_room_for_a_long_name),
+        ON_BOTH(print_to_a_sink_that_allocates_ends),
+        ON_BOTH(print_arena_shows_spans_and_segments),
+        ON_BOTH(print_arena_says_what_is_imported),
+        ON_BOTH(print_arena_of_an_empty_arena_is_its_name),
+        ON_BOTH(map_shows_a_character_a_quantum),
+        ON_BOTH(map_shows_both_where_a_cell_has_both),
+        ON_BOTH(map_shows_where_a_span_begins),
+        ON_BOTH(map_hides_the_borders_of_too_many_spans),
+        ON_BOTH(map_may_be_wider_than_the_arena),
+        ON_BOTH(map_s_width_is_1_to_256),
+        ON_BOTH(map_of_the_whole_address_space),
+        ON_BOTH(map_of_an_empty_arena_is_blank),
+        ON_BOTH(whatis_names_every_arena_that_contains_the_address),
+        ON_BOTH(whatis_knows_nothing_of_a_foreign_address),
+        ON_BOTH(whatis_of_the_last_address_of_the_space),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
