@@ -140,6 +140,10 @@ bool vmem_fit_low(const struct vmem_request *request, vmem_addr_t first, vmem_ad
 bool vmem_fit_high(const struct vmem_request *request, vmem_addr_t first, vmem_addr_t last,
                    vmem_addr_t *addrp);
 
+/* The one that its policy prefers. */
+bool vmem_fit(const struct vmem_request *request, vmem_addr_t cursor, vmem_addr_t first,
+              vmem_addr_t last, vmem_addr_t *addrp);
+
 /* alloc.c */
 
 /*

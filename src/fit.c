@@ -94,3 +94,19 @@ bool vmem_fit_high(const struct vmem_request *request, vmem_addr_t first, vmem_a
     *addrp = addr;
     return true;
 }
+
+bool vmem_fit(const struct vmem_request *request, vmem_addr_t cursor, vmem_addr_t first,
+              vmem_addr_t last, vmem_addr_t *addrp)
+{
+    struct vmem_request from_cursor;
+
+    if (request->policy == VMEM_LASTFIT)
+        return vmem_fit_high(request, first, last, addrp);
+    if (request->policy == VMEM_NEXTFIT && request->min < cursor) {
+        from_cursor = *request;
+        from_cursor.min = cursor;
+        if (vmem_fit_low(&from_cursor, first, last, addrp))
+            return true;
+    }
+    return vmem_fit_low(request, first, last, addrp);
+}

@@ -31,23 +31,11 @@ struct best {
     struct vmem_place place;
     vmem_size_t size; /* of the segment */
     bool found;
-    bool ahead; /* next fit: at or after the cursor */
 };
 
-static bool next_fit(const vmem_t *arena, const struct vmem_request *request,
-                     const struct vmem_tag *tag, vmem_addr_t *addrp, bool *ahead)
-{
-    struct vmem_request from_cursor = *request;
-
-    if (from_cursor.min < arena->cursor)
-        from_cursor.min = arena->cursor;
-    *ahead = vmem_fit_low(&from_cursor, tag->addr, vmem_tag_last(tag), addrp);
-    return *ahead || vmem_fit_low(request, tag->addr, vmem_tag_last(tag), addrp);
-}
-
 /* Whether a fit at addr is better than the best so far, by the policy. */
-static bool is_better(const struct vmem_request *request, const struct best *best,
-                      const struct vmem_tag *tag, vmem_addr_t addr, bool ahead)
+static bool is_better(const vmem_t *arena, const struct vmem_request *request,
+                      const struct best *best, const struct vmem_tag *tag, vmem_addr_t addr)
 {
     if (!best->found)
         return true;
@@ -55,7 +43,8 @@ static bool is_better(const struct vmem_request *request, const struct best *bes
     case VMEM_BESTFIT:
         return tag->size < best->size;
     case VMEM_NEXTFIT:
-        return ahead != best->ahead ? ahead : addr < best->place.addr;
+        /* Distance from the cursor, round the end of the address space. */
+        return addr - arena->cursor < best->place.addr - arena->cursor;
     case VMEM_FIRSTFIT:
         return addr < best->place.addr;
     case VMEM_LASTFIT:
@@ -69,25 +58,16 @@ static void consider(const vmem_t *arena, const struct vmem_request *request, vm
                      struct best *best)
 {
     const struct vmem_tag *tag = vmem_tag_at(link);
-    vmem_addr_t addr = 0;
-    bool ahead = false;
-    bool fits;
+    vmem_addr_t addr;
 
-    if (tag->size < request->size)
-        return;
-    if (request->policy == VMEM_NEXTFIT)
-        fits = next_fit(arena, request, tag, &addr, &ahead);
-    else if (request->policy == VMEM_LASTFIT)
-        fits = vmem_fit_high(request, tag->addr, vmem_tag_last(tag), &addr);
-    else
-        fits = vmem_fit_low(request, tag->addr, vmem_tag_last(tag), &addr);
-    if (!fits || !is_better(request, best, tag, addr, ahead))
+    if (tag->size < request->size ||
+        !vmem_fit(request, arena->cursor, tag->addr, vmem_tag_last(tag), &addr) ||
+        !is_better(arena, request, best, tag, addr))
         return;
     best->found = true;
     best->place.segment = link;
     best->place.addr = addr;
     best->size = tag->size;
-    best->ahead = ahead;
 }
 
 /* Whether any fit will do once one of a list is found: sizes grow from list to list. */

@@ -253,6 +253,7 @@ struct map {
     unsigned shift;    /* sizes are taken in units of 2^shift, so that */
     vmem_size_t total; /*    this times the width fits 64 bits */
     vmem_size_t seen;  /* of the total, not shifted */
+    bool show_spans;   /* unless so many that they would hide the rest */
 };
 
 static void print_cell(struct map *map)
@@ -282,7 +283,7 @@ static void add_to_map(struct map *map, const struct vmem_segment *segment)
     while (map->cell + 1 < map->width && next_cell(map) <= scaled_offset(map, map->seen))
         print_cell(map);
     if (segment->kind == VMEM_SEGMENT_SPAN) {
-        map->what |= map->seen != 0 ? CELL_SPAN : 0;
+        map->what |= map->seen != 0 && map->show_spans ? CELL_SPAN : 0;
         return;
     }
     map->what |= what;
@@ -313,6 +314,7 @@ void vmem_print_map(vmem_t *arena, unsigned width, vmem_sink_t *sink, void *ctx)
     vmem_size_t total = total_of(arena);
 
     map.width = width == 0 ? 1 : width > MAP_WIDTH_MAX ? MAP_WIDTH_MAX : width;
+    map.show_spans = arena->span_count <= map.width / 4;
     while (vmem_shift_right(total, map.shift) > VMEM_ADDR_MAX / MAP_WIDTH_MAX)
         map.shift++;
     map.total = vmem_shift_right(total, map.shift);

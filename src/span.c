@@ -313,7 +313,7 @@ static int admit(vmem_t *arena, const struct vmem_request *request, vmem_addr_t 
 
     place.segment = attach(arena, base, size, VMEM_KIND_IMPORTED);
     span = vmem_tag_at(place.segment)->prev;
-    *keep = vmem_fit_low(request, base, base + (size - 1), &place.addr);
+    *keep = vmem_fit(request, arena->cursor, base, base + (size - 1), &place.addr);
     if (*keep || vmem_search(arena, request, &place))
         error = vmem_commit(arena, request, &place, caller);
     else

@@ -97,7 +97,8 @@ void vmem_print_arena(vmem_t *arena, vmem_sink_t *sink, void *ctx);
 
 /*
  * One line: `width` (1 to 256) characters for all of the arena's spans, in address order: '.' free,
- * '#' allocated, '+' both, '|' where a new span begins.
+ * '#' allocated, '+' both, '|' where a new span begins (unless there are more spans than a quarter
+ * of the characters).
  */
 void vmem_print_map(vmem_t *arena, unsigned width, vmem_sink_t *sink, void *ctx);
 
