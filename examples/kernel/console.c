@@ -10,25 +10,22 @@ enum { PROGRESS_WIDTH = 50 };
 
 static void put(char c)
 {
-    if (c == '\n') {
+    if (c == '\n')
         arch_console_write('\r');
-    }
     arch_console_write(c);
 }
 
 static void put_repeated(char c, unsigned count)
 {
-    while (count-- > 0) {
+    while (count-- > 0)
         put(c);
-    }
 }
 
 static unsigned length_of(const char *string)
 {
     unsigned length = 0;
-    while (string[length] != '\0') {
+    while (string[length] != '\0')
         length++;
-    }
     return length;
 }
 
@@ -44,15 +41,12 @@ static void put_field(const struct conversion *conversion, const char *string)
 {
     const unsigned length = length_of(string);
     const unsigned padding = conversion->width > length ? conversion->width - length : 0;
-    if (!conversion->left) {
+    if (!conversion->left)
         put_repeated(conversion->zeros ? '0' : ' ', padding);
-    }
-    while (*string != '\0') {
+    while (*string != '\0')
         put(*string++);
-    }
-    if (conversion->left) {
+    if (conversion->left)
         put_repeated(' ', padding);
-    }
 }
 
 static void put_number(const struct conversion *conversion, unsigned long number, unsigned base)
@@ -78,9 +72,8 @@ static const char *parse(const char *format, struct conversion *conversion, va_l
         conversion->width = (unsigned)va_arg(*arguments, int);
         format++;
     }
-    for (; *format >= '0' && *format <= '9'; format++) {
+    for (; *format >= '0' && *format <= '9'; format++)
         conversion->width = conversion->width * 10 + (unsigned)(*format - '0');
-    }
     if (*format == 'l') {
         conversion->is_long = true;
         format++;
@@ -146,19 +139,16 @@ struct size_text size_text(uint64_t bytes)
         unit++;
     }
     const unsigned whole = (unsigned)bytes;
-    for (unsigned digit = 1000; digit > 0; digit /= 10) {
-        if (whole >= digit || digit == 1) {
+    for (unsigned digit = 1000; digit > 0; digit /= 10)
+        if (whole >= digit || digit == 1)
             *at++ = (char)('0' + whole / digit % 10);
-        }
-    }
     if (unit > 0) {
         *at++ = '.';
         *at++ = (char)('0' + rest * 10 / 1024);
     }
     *at++ = ' ';
-    for (const char *letter = units[unit]; *letter != '\0'; letter++) {
+    for (const char *letter = units[unit]; *letter != '\0'; letter++)
         *at++ = *letter;
-    }
     *at = '\0';
     return result;
 }

@@ -26,19 +26,16 @@ static bool has_argument(const char *line, const char *word)
 {
     while (*line != '\0') {
         const char *w = word;
-        while (*line == ' ') {
+        while (*line == ' ')
             line++;
-        }
         while (*line != '\0' && *line != ' ' && *line == *w) {
             line++;
             w++;
         }
-        if (*w == '\0' && (*line == '\0' || *line == ' ')) {
+        if (*w == '\0' && (*line == '\0' || *line == ' '))
             return true;
-        }
-        while (*line != '\0' && *line != ' ') {
+        while (*line != '\0' && *line != ' ')
             line++;
-        }
     }
     return false;
 }
@@ -72,13 +69,11 @@ void kernel_main(const struct boot_info *boot)
     check_all_returned();
     arenas_print("after");
 
-    if (DEMO_SHELL || has_argument(boot->command_line, "shell")) {
+    if (DEMO_SHELL || has_argument(boot->command_line, "shell"))
         shell_run();
-    }
-    if (problems == 0) {
+    if (problems == 0)
         print("\nvmem demo: PASS\n");
-    } else {
+    else
         print("\nvmem demo: FAIL, %u problems\n", problems);
-    }
     arch_exit(problems == 0);
 }

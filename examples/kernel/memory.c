@@ -31,9 +31,8 @@ struct memory_use memory_use(void)
 static bool page_alloc(uint64_t *physical)
 {
     vmem_addr_t addr;
-    if (arenas[ARENA_PHYS] == NULL || vmem_alloc(arenas[ARENA_PHYS], PAGE_SIZE, 0, &addr) != 0) {
+    if (arenas[ARENA_PHYS] == NULL || vmem_alloc(arenas[ARENA_PHYS], PAGE_SIZE, 0, &addr) != 0)
         return false;
-    }
     *physical = addr;
     return true;
 }
@@ -45,13 +44,11 @@ static void page_free(uint64_t physical)
 
 bool page_table_alloc(uint64_t *physical)
 {
-    if (!page_alloc(physical)) {
+    if (!page_alloc(physical))
         return false;
-    }
     uint64_t *table = arch_direct(*physical);
-    for (unsigned i = 0; i < PAGE_SIZE / sizeof(*table); i++) {
+    for (unsigned i = 0; i < PAGE_SIZE / sizeof(*table); i++)
         table[i] = 0;
-    }
     use.tables += PAGE_SIZE;
     return true;
 }
@@ -66,9 +63,8 @@ void page_table_free(uint64_t physical)
 void *vmem_port_pages_alloc(size_t size)
 {
     vmem_addr_t addr;
-    if (arenas[ARENA_PHYS] == NULL || vmem_alloc(arenas[ARENA_PHYS], size, 0, &addr) != 0) {
+    if (arenas[ARENA_PHYS] == NULL || vmem_alloc(arenas[ARENA_PHYS], size, 0, &addr) != 0)
         return NULL;
-    }
     use.lent += size;
     return arch_direct(addr);
 }
@@ -95,9 +91,8 @@ static bool map_pages(uintptr_t base, size_t size)
         uint64_t physical;
         const bool have_page = page_alloc(&physical);
         if (!have_page || !arch_map(base + offset, physical)) {
-            if (have_page) {
+            if (have_page)
                 page_free(physical);
-            }
             unmap_pages(base, offset);
             return false;
         }
@@ -111,9 +106,8 @@ static int heap_import(void *ctx, vmem_size_t size, const struct vmem_constraint
 {
     vmem_addr_t addr;
     const int error = vmem_xalloc(ctx, size, c, flags, &addr);
-    if (error != 0) {
+    if (error != 0)
         return error;
-    }
     if (!map_pages(addr, size)) {
         vmem_xfree(ctx, addr, size);
         return -VMEM_ENOMEM;
@@ -133,12 +127,10 @@ static int dma_import(void *ctx, vmem_size_t size, const struct vmem_constraints
                       vmem_addr_t *addrp)
 {
     struct vmem_constraints reachable = *c;
-    if (c->min >= DMA_LIMIT) {
+    if (c->min >= DMA_LIMIT)
         return -VMEM_ENOSPC;
-    }
-    if (c->limit == 0 || c->limit > DMA_LIMIT) {
+    if (c->limit == 0 || c->limit > DMA_LIMIT)
         reachable.limit = DMA_LIMIT;
-    }
     return vmem_xalloc(ctx, size, &reachable, flags, addrp);
 }
 
@@ -174,9 +166,8 @@ static void add_memory(const struct boot_info *boot, uint64_t from, uint64_t to)
         const struct memory_range *range = &boot->memory[i];
         const uint64_t base = range->base > from ? range->base : from;
         const uint64_t end = range->base + range->size < to ? range->base + range->size : to;
-        if (!range->usable || base >= end) {
+        if (!range->usable || base >= end)
             continue;
-        }
         if (from > 0 && !arch_direct_map_add(base, end - base)) {
             expect(false, "the direct map reaches all memory");
             continue;

@@ -25,9 +25,8 @@ static void break_line(void *ctx, const char *string)
     (void)ctx;
     for (; *string != '\0'; string++) {
         print("%c", *string);
-        if (*string == ';') {
+        if (*string == ';')
             print("\n     ");
-        }
     }
 }
 
@@ -43,9 +42,8 @@ void vmem_port_fault(const struct vmem_fault *fault)
 
 void arenas_check(void)
 {
-    for (unsigned i = 0; i < ARENA_COUNT; i++) {
+    for (unsigned i = 0; i < ARENA_COUNT; i++)
         expect(vmem_check(arenas[i]) == 0, "an arena keeps its invariants");
-    }
     expect(vmem_check(NULL) == 0, "all arenas and the tag pool agree");
 }
 

@@ -28,11 +28,9 @@ static bool equal(const char *a, const char *b)
 /* What follows `prefix` in a string that begins with it; or NULL. */
 static const char *after(const char *string, const char *prefix)
 {
-    while (*prefix != '\0') {
-        if (*string++ != *prefix++) {
+    while (*prefix != '\0')
+        if (*string++ != *prefix++)
             return NULL;
-        }
-    }
     return string;
 }
 
@@ -42,9 +40,8 @@ static void read_line(char *line)
     unsigned length = 0;
     for (;;) {
         const char c = arch_console_read();
-        if (c == '\r' || c == '\n') {
+        if (c == '\r' || c == '\n')
             break;
-        }
         unsigned erase = 0;
         if (c == '\b' || c == 0x7f) {
             erase = length > 0 ? 1 : 0;
@@ -67,25 +64,21 @@ static struct words split(char *line)
 {
     struct words words = {0};
     while (words.count <= WORDS_MAX) {
-        while (*line == ' ') {
+        while (*line == ' ')
             *line++ = '\0';
-        }
-        if (*line == '\0') {
+        if (*line == '\0')
             break;
-        }
         words.word[words.count++] = line;
-        while (*line != ' ' && *line != '\0') {
+        while (*line != ' ' && *line != '\0')
             line++;
-        }
     }
     return words;
 }
 
 static unsigned digit_value(char c)
 {
-    if (c >= '0' && c <= '9') {
+    if (c >= '0' && c <= '9')
         return (unsigned)(c - '0');
-    }
     c |= 0x20; /* to lower case */
     return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10) : 16;
 }
@@ -114,15 +107,13 @@ static bool read_number(const char *text, vmem_size_t *number)
     const char *first = at;
     for (; digit_value(*at) < base; at++) {
         const unsigned digit = digit_value(*at);
-        if (value > (VMEM_ADDR_MAX - digit) / base) {
+        if (value > (VMEM_ADDR_MAX - digit) / base)
             return false;
-        }
         value = value * base + digit;
     }
     const unsigned shift = suffix_shift(*at);
-    if (at == first || value > VMEM_ADDR_MAX >> shift || at[shift > 0 ? 1 : 0] != '\0') {
+    if (at == first || value > VMEM_ADDR_MAX >> shift || at[shift > 0 ? 1 : 0] != '\0')
         return false;
-    }
     *number = value << shift;
     return true;
 }
@@ -130,23 +121,19 @@ static bool read_number(const char *text, vmem_size_t *number)
 static bool number_argument(const char *text, vmem_size_t *number)
 {
     const bool ok = read_number(text, number);
-    if (!ok) {
+    if (!ok)
         print("'%s' is no number: write 4096, 0x1000 or 4K\n", text);
-    }
     return ok;
 }
 
 static vmem_t *arena_argument(const char *name)
 {
-    for (unsigned i = 0; i < ARENA_COUNT; i++) {
-        if (equal(name, arena_names[i])) {
+    for (unsigned i = 0; i < ARENA_COUNT; i++)
+        if (equal(name, arena_names[i]))
             return arenas[i];
-        }
-    }
     print("no arena '%s': there are", name);
-    for (unsigned i = 0; i < ARENA_COUNT; i++) {
+    for (unsigned i = 0; i < ARENA_COUNT; i++)
         print(" %s", arena_names[i]);
-    }
     print("\n");
     return NULL;
 }
@@ -178,9 +165,8 @@ static bool request_argument(const char *word, struct vmem_constraints *c, unsig
     }
     for (unsigned i = 0; i < sizeof(constraints) / sizeof(constraints[0]); i++) {
         const char *value = after(word, constraints[i].name);
-        if (value != NULL) {
+        if (value != NULL)
             return number_argument(value, constraints[i].value);
-        }
     }
     print("'%s' is neither a policy nor a constraint\n", word);
     return false;
@@ -207,21 +193,17 @@ static void allocate(const struct words *words, bool with_constraints)
     vmem_size_t size;
     vmem_addr_t addr;
     vmem_t *arena = arena_argument(words->word[1]);
-    if (arena == NULL || !number_argument(words->word[2], &size)) {
+    if (arena == NULL || !number_argument(words->word[2], &size))
         return;
-    }
-    for (unsigned i = 3; i < words->count; i++) {
-        if (!request_argument(words->word[i], &c, &flags)) {
+    for (unsigned i = 3; i < words->count; i++)
+        if (!request_argument(words->word[i], &c, &flags))
             return;
-        }
-    }
     const int error = with_constraints ? vmem_xalloc(arena, size, &c, flags, &addr)
                                        : vmem_alloc(arena, size, flags, &addr);
-    if (error == 0) {
+    if (error == 0)
         print("0x%lx\n", addr);
-    } else {
+    else
         print("refused: %s\n", error_text(error));
-    }
 }
 
 static void do_arenas(const struct words *words)
@@ -247,9 +229,8 @@ static void do_free(const struct words *words)
     vmem_t *arena = arena_argument(words->word[1]);
     const unsigned before = faults;
     if (arena == NULL || !number_argument(words->word[2], &addr) ||
-        !number_argument(words->word[3], &size)) {
+        !number_argument(words->word[3], &size))
         return;
-    }
     vmem_free(arena, addr, size);
     print(faults == before ? "freed\n" : "not freed\n");
 }
@@ -258,9 +239,8 @@ static void do_map(const struct words *words)
 {
     vmem_size_t width = MAP_WIDTH;
     vmem_t *arena = arena_argument(words->word[1]);
-    if (arena == NULL || (words->count > 2 && !number_argument(words->word[2], &width))) {
+    if (arena == NULL || (words->count > 2 && !number_argument(words->word[2], &width)))
         return;
-    }
     if (width < 1 || width > 256) {
         print("a map is 1 to 256 characters wide\n");
         return;
@@ -271,17 +251,15 @@ static void do_map(const struct words *words)
 static void do_walk(const struct words *words)
 {
     vmem_t *arena = arena_argument(words->word[1]);
-    if (arena != NULL) {
+    if (arena != NULL)
         vmem_print_arena(arena, console_sink, NULL);
-    }
 }
 
 static void do_whatis(const struct words *words)
 {
     vmem_addr_t addr;
-    if (number_argument(words->word[1], &addr) && vmem_whatis(addr, console_sink, NULL) == 0) {
+    if (number_argument(words->word[1], &addr) && vmem_whatis(addr, console_sink, NULL) == 0)
         print("in no arena\n");
-    }
 }
 
 static void do_check(const struct words *words)
@@ -324,9 +302,8 @@ static const struct command {
 static void do_help(const struct words *words)
 {
     (void)words;
-    for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+    for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         print("  %-6s %-45s %s\n", commands[i].name, commands[i].usage, commands[i].what);
-    }
     print("  numbers are 4096, 0x1000 or 4K\n");
 }
 
@@ -334,9 +311,8 @@ static void run_command(const struct words *words)
 {
     for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         const struct command *command = &commands[i];
-        if (!equal(words->word[0], command->name)) {
+        if (!equal(words->word[0], command->name))
             continue;
-        }
         if (words->count < command->least || words->count > command->most) {
             print("usage: %s %s\n", command->name, command->usage);
             return;
@@ -356,8 +332,7 @@ void shell_run(void)
         print("vmem> ");
         read_line(line);
         const struct words words = split(line);
-        if (words.count > 0) {
+        if (words.count > 0)
             run_command(&words);
-        }
     }
 }

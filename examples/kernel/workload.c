@@ -60,9 +60,8 @@ static const uint64_t pattern_step = 0x9e3779b97f4a7c15;
 
 static uint64_t *words_of(const struct item *item)
 {
-    if (item->arena == ARENA_HEAP) {
+    if (item->arena == ARENA_HEAP)
         return (uint64_t *)(uintptr_t)item->addr;
-    }
     return arch_direct(item->addr);
 }
 
@@ -82,9 +81,8 @@ static bool verify_pattern(const struct item *item)
     const uint64_t *words = words_of(item);
     uint64_t word = item->tag * pattern_step;
     for (size_t i = 0; i < item->size / WORD; i++) {
-        if (words[i] != word) {
+        if (words[i] != word)
             return false;
-        }
         word += pattern_step;
     }
     return true;
@@ -118,14 +116,11 @@ static void mark(const struct item *item)
 
 static bool verify(const struct item *item)
 {
-    if (!is_number(item)) {
+    if (!is_number(item))
         return verify_pattern(item);
-    }
-    for (vmem_size_t i = 0; i < item->size; i++) {
-        if (*owner_of(item->arena, item->addr + i) != item->tag) {
+    for (vmem_size_t i = 0; i < item->size; i++)
+        if (*owner_of(item->arena, item->addr + i) != item->tag)
             return false;
-        }
-    }
     return true;
 }
 
@@ -135,9 +130,8 @@ static void unmark(const struct item *item)
         work.bytes -= item->size;
         return;
     }
-    for (vmem_size_t i = 0; i < item->size; i++) {
+    for (vmem_size_t i = 0; i < item->size; i++)
         *owner_of(item->arena, item->addr + i) = 0;
-    }
 }
 
 /* A request of this kind, as a kernel would make it: size, constraints, policy. */
@@ -156,9 +150,8 @@ static struct request make_request(enum arena_id arena)
         break;
     case ARENA_PHYS: /* one time in four with large alignment, as for a large page or a ring */
         request.size = (vmem_size_t)PAGE_SIZE << random_below(6);
-        if (random_below(4) == 0) {
+        if (random_below(4) == 0)
             request.constraints.align = request.size;
-        }
         request.flags = VMEM_BESTFIT;
         break;
     case ARENA_DMA: /* a controller that counts with 16 bits */
@@ -198,10 +191,9 @@ static void check_refusal(enum arena_id arena, const struct request *request, in
 
 static bool take(enum arena_id arena, const struct request *request)
 {
-    struct item *item = &work.items[work.count];
-    if (work.count == work.capacity) {
+    if (work.count == work.capacity)
         return false;
-    }
+    struct item *item = &work.items[work.count];
     work.operations++;
     const int error = vmem_xalloc(arenas[arena], request->size, &request->constraints,
                                   request->flags, &item->addr);
@@ -220,13 +212,10 @@ static bool take(enum arena_id arena, const struct request *request)
 
 static void take_any(void)
 {
-    /* Of sixteen: nine blocks, four runs of pages, one each of the others. */
-    const uint64_t choice = random_below(16);
-    const enum arena_id arena = choice < 9    ? ARENA_HEAP
-                                : choice < 13 ? ARENA_PHYS
-                                : choice < 14 ? ARENA_DMA
-                                : choice < 15 ? ARENA_PID
-                                              : ARENA_IRQ;
+    static const enum arena_id mix[] = {ARENA_HEAP, ARENA_HEAP, ARENA_HEAP, ARENA_HEAP,
+                                        ARENA_HEAP, ARENA_HEAP, ARENA_PHYS, ARENA_PHYS,
+                                        ARENA_PHYS, ARENA_DMA,  ARENA_PID,  ARENA_IRQ};
+    const enum arena_id arena = mix[random_below(sizeof(mix) / sizeof(mix[0]))];
     const struct request request = make_request(arena);
     (void)take(arena, &request);
 }
@@ -243,9 +232,8 @@ static void give_back(size_t which)
 
 static void give_back_any(void)
 {
-    if (work.count > 0) {
+    if (work.count > 0)
         give_back(random_below(work.count));
-    }
 }
 
 /* Takes three and frees one, until an eighth is left. */
@@ -256,11 +244,10 @@ static void fill(void)
     const uint64_t floor = begin / 8;
     progress_begin(&bar, "fill", begin - floor);
     while (free_memory() > floor && work.count < work.capacity) {
-        if (random_below(4) == 0) {
+        if (random_below(4) == 0)
             give_back_any();
-        } else {
+        else
             take_any();
-        }
         const uint64_t now = free_memory();
         progress_report(&bar, now < begin ? begin - now : 0);
     }
@@ -275,11 +262,10 @@ static void churn(void)
     const size_t rounds = work.count;
     progress_begin(&bar, "churn", rounds);
     for (size_t i = 0; i < rounds; i++) {
-        if (random_below(2) == 0) {
+        if (random_below(2) == 0)
             give_back_any();
-        } else {
+        else
             take_any();
-        }
         progress_report(&bar, i);
     }
     progress_end(&bar);
@@ -294,9 +280,8 @@ static void brim(void)
     progress_begin(&bar, "brim", begin);
     for (vmem_size_t pages = 1024; pages > 0; pages /= 2) {
         const struct request run = {.size = pages * PAGE_SIZE};
-        while (take(ARENA_PHYS, &run)) {
+        while (take(ARENA_PHYS, &run))
             progress_report(&bar, begin - free_memory());
-        }
     }
     progress_end(&bar);
     print(" %s\n", size_text(work.bytes).text);
@@ -350,9 +335,8 @@ static bool begin(vmem_size_t *size)
 void workload_run(void)
 {
     vmem_size_t size;
-    if (!begin(&size)) {
+    if (!begin(&size))
         return;
-    }
     const uint64_t whole = free_memory();
     print("\n--- workload ---\n\n");
     fill();

@@ -10,7 +10,6 @@ enum { EXIT_PORT = 0xf4, EXIT_PASSED = 16, EXIT_FAILED = 17 };
 _Noreturn void arch_exit(bool passed)
 {
     x86_out8(EXIT_PORT, passed ? EXIT_PASSED : EXIT_FAILED);
-    for (;;) {
+    for (;;)
         __asm__ volatile("cli; hlt"); /* on a machine without that device */
-    }
 }

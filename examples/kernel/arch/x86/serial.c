@@ -15,9 +15,8 @@ enum {
 
 static void wait_for(uint8_t status)
 {
-    while ((x86_in8(SERIAL_LINE_STATUS) & status) == 0) {
+    while ((x86_in8(SERIAL_LINE_STATUS) & status) == 0)
         __asm__ volatile("pause");
-    }
 }
 
 void arch_console_write(char c)

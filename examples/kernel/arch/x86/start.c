@@ -45,13 +45,11 @@ static void copy_memory_map(const struct start_info *info, struct boot_info *boo
 
 static void copy_command_line(const struct start_info *info, struct boot_info *boot)
 {
-    if (info->command_line == 0) {
+    if (info->command_line == 0)
         return;
-    }
     const char *line = arch_direct(info->command_line);
-    for (size_t i = 0; i < sizeof(boot->command_line) - 1 && line[i] != '\0'; i++) {
+    for (size_t i = 0; i < sizeof(boot->command_line) - 1 && line[i] != '\0'; i++)
         boot->command_line[i] = line[i];
-    }
 }
 
 _Noreturn void x86_start(uint32_t start_info)

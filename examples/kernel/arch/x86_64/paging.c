@@ -35,11 +35,9 @@ static unsigned index_of(uintptr_t address, unsigned level)
 static bool is_empty(const uint64_t *table, unsigned first)
 {
     /* Begins at the entry just cleared: its neighbour mostly tells at once. */
-    for (unsigned i = 0; i < ENTRIES; i++) {
-        if (table[(first + i) % ENTRIES] != 0) {
+    for (unsigned i = 0; i < ENTRIES; i++)
+        if (table[(first + i) % ENTRIES] != 0)
             return false;
-        }
-    }
     return true;
 }
 
@@ -53,9 +51,8 @@ static uint64_t *table_below(uint64_t *entry)
 {
     if ((*entry & PRESENT) == 0) {
         uint64_t physical;
-        if (!page_table_alloc(&physical)) {
+        if (!page_table_alloc(&physical))
             return NULL;
-        }
         *entry = physical | PRESENT | WRITABLE;
     }
     return arch_direct(*entry & FRAME);
@@ -65,9 +62,8 @@ static uint64_t *table_below(uint64_t *entry)
 static uint64_t *entry_at(uintptr_t address, unsigned level)
 {
     uint64_t *table = pml4;
-    for (unsigned above = TOP_LEVEL; above > level && table != NULL; above--) {
+    for (unsigned above = TOP_LEVEL; above > level && table != NULL; above--)
         table = table_below(&table[index_of(address, above)]);
-    }
     return table == NULL ? NULL : &table[index_of(address, level)];
 }
 
@@ -79,9 +75,8 @@ static void prune(uintptr_t address)
     tables[0] = pml4;
     while (depth < TOP_LEVEL) {
         const uint64_t entry = tables[depth][index_of(address, TOP_LEVEL - depth)];
-        if ((entry & PRESENT) == 0) {
+        if ((entry & PRESENT) == 0)
             break;
-        }
         tables[++depth] = arch_direct(entry & FRAME);
     }
     for (; depth > 0 && is_empty(tables[depth], index_of(address, TOP_LEVEL - depth)); depth--) {
@@ -96,9 +91,8 @@ bool arch_direct_map_add(uint64_t base, uint64_t size)
     const uint64_t end = base + size;
     for (uint64_t at = base & ~(LARGE_SIZE - 1); at < end; at += LARGE_SIZE) {
         uint64_t *entry = entry_at((uintptr_t)arch_direct(at), LARGE_LEVEL);
-        if (entry == NULL) {
+        if (entry == NULL)
             return false;
-        }
         *entry = at | PRESENT | WRITABLE | LARGE | NO_EXECUTE;
     }
     return true;
