@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sections.h - the parts of the report beside the mixes. Each prints its own table; each can be
+ * made small, for a quick run that only shows that it works.
+ */
+#ifndef BENCH_SECTIONS_H
+#define BENCH_SECTIONS_H
+
+#include <stddef.h>
+
+/* The smallest span that serves so many operations, over the live volume. */
+void fragmentation_print(size_t operations, size_t live);
+
+/* The longest call while an arena grows to so many segments and shrinks to none, in ns. */
+void growth_print(size_t segments, int runs);
+
+/* The same in instructions: exact, but slow, by single steps. */
+void steps_print(size_t segments);
+
+/* Bytes a live segment for 10^4 segments up to most, and bytes of an arena without any. */
+void footprint_print(size_t most);
+
+/* Sorts, and returns the value below which `part` of them lie; part 1: the largest. */
+unsigned quantile(unsigned *values, size_t count, double part);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * subject.h - what is measured: the library, the baseline, and nothing.
+ *
+ * Each is a constant structure of inline functions, so that a loop made for one of them calls it
+ * directly. The empty subject is the loop itself: its cost is subtracted from the others'.
+ */
+#ifndef BENCH_SUBJECT_H
+#define BENCH_SUBJECT_H
+
+#include "baseline.h"
+
+struct subject {
+    void *(*create)(vmem_size_t size, vmem_size_t quantum, unsigned arena_flags);
+    void (*destroy)(void *arena);
+    int (*alloc)(void *arena, vmem_size_t size, unsigned policy, vmem_addr_t *addrp);
+    int (*xalloc)(void *arena, vmem_size_t size, const struct vmem_constraints *c, unsigned policy,
+                  vmem_addr_t *addrp);
+    void (*free)(void *arena, vmem_addr_t addr, vmem_size_t size);
+};
+
+/* A nonzero base, aligned to everything that a mix aligns to. */
+#define SUBJECT_BASE ((vmem_addr_t)1 << 32)
+
+static inline void *library_create(vmem_size_t size, vmem_size_t quantum, unsigned arena_flags)
+{
+    const struct vmem_params params = {
+        .name = "bench",
+        .base = SUBJECT_BASE,
+        .size = size,
+        .quantum = quantum,
+        .flags = arena_flags,
+    };
+    vmem_t *arena;
+
+    return vmem_create(&params, &arena) == 0 ? arena : NULL;
+}
+
+static inline void library_destroy(void *arena)
+{
+    (void)vmem_destroy(arena);
+    vmem_reap(NULL);
+}
+
+static inline int library_alloc(void *arena, vmem_size_t size, unsigned policy, vmem_addr_t *addrp)
+{
+    return vmem_alloc(arena, size, policy, addrp);
+}
+
+static inline int library_xalloc(void *arena, vmem_size_t size, const struct vmem_constraints *c,
+                                 unsigned policy, vmem_addr_t *addrp)
+{
+    return vmem_xalloc(arena, size, c, policy, addrp);
+}
+
+static inline void library_free(void *arena, vmem_addr_t addr, vmem_size_t size)
+{
+    vmem_free(arena, addr, size);
+}
+
+static inline void *first_fit_create(vmem_size_t size, vmem_size_t quantum, unsigned arena_flags)
+{
+    (void)arena_flags;
+    return baseline_create(SUBJECT_BASE, size, quantum);
+}
+
+static inline void first_fit_destroy(void *arena)
+{
+    baseline_destroy(arena);
+}
+
+static inline int first_fit_alloc(void *arena, vmem_size_t size, unsigned policy,
+                                  vmem_addr_t *addrp)
+{
+    (void)policy;
+    return baseline_alloc(arena, size, addrp);
+}
+
+static inline int first_fit_xalloc(void *arena, vmem_size_t size, const struct vmem_constraints *c,
+                                   unsigned policy, vmem_addr_t *addrp)
+{
+    (void)policy;
+    return baseline_xalloc(arena, size, c, addrp);
+}
+
+static inline void first_fit_free(void *arena, vmem_addr_t addr, vmem_size_t size)
+{
+    (void)size;
+    baseline_free(arena, addr);
+}
+
+static inline void *empty_create(vmem_size_t size, vmem_size_t quantum, unsigned arena_flags)
+{
+    static char arena;
+
+    (void)size;
+    (void)quantum;
+    (void)arena_flags;
+    return &arena;
+}
+
+static inline void empty_destroy(void *arena)
+{
+    (void)arena;
+}
+
+/* The result is opaque, so that the loop still tests it. */
+static inline int empty_alloc(void *arena, vmem_size_t size, unsigned policy, vmem_addr_t *addrp)
+{
+    int result = 0;
+
+    (void)arena;
+    (void)policy;
+    *addrp = size;
+    __asm__ volatile("" : "+r"(result) : : "memory");
+    return result;
+}
+
+static inline int empty_xalloc(void *arena, vmem_size_t size, const struct vmem_constraints *c,
+                               unsigned policy, vmem_addr_t *addrp)
+{
+    __asm__ volatile("" : : "r"(c));
+    return empty_alloc(arena, size, policy, addrp);
+}
+
+static inline void empty_free(void *arena, vmem_addr_t addr, vmem_size_t size)
+{
+    (void)arena;
+    __asm__ volatile("" : : "r"(addr), "r"(size));
+}
+
+static const struct subject subject_library = {
+    library_create, library_destroy, library_alloc, library_xalloc, library_free,
+};
+static const struct subject subject_baseline = {
+    first_fit_create, first_fit_destroy, first_fit_alloc, first_fit_xalloc, first_fit_free,
+};
+static const struct subject subject_empty = {
+    empty_create, empty_destroy, empty_alloc, empty_xalloc, empty_free,
+};
+
+#endif
