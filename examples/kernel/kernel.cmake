@@ -41,7 +41,8 @@ function(vmem_kernel target architecture)
     target_link_options(${target} PRIVATE ${KERNEL_FLAGS_${architecture}} ${KERNEL_LINKER}
         -nostdlib -static "LINKER:-T,${script}" LINKER:--build-id=none
         LINKER:-z,max-page-size=4096)
-    set_target_properties(${target} PROPERTIES C_EXTENSIONS OFF LINK_DEPENDS "${script}")
+    set_target_properties(${target} PROPERTIES
+        C_STANDARD 11 C_EXTENSIONS OFF LINK_DEPENDS "${script}")
 endfunction()
 
 # vmem_kernel_test(<name> <target> <memory> <seconds> [argument...])

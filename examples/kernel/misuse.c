@@ -5,7 +5,7 @@
  */
 #include "kernel.h"
 
-enum { BLOCK = 256 };
+enum { BLOCK = 256, WRONG = 512 };
 
 /* Folds a number into a digest: Fowler, Noll and Vo's FNV-1a, a word at a time. */
 static uint64_t fold(uint64_t digest, uint64_t number)
@@ -40,19 +40,19 @@ static void misuse(const char *what, enum arena_id arena, vmem_addr_t addr, vmem
 {
     const unsigned faults_before = faults;
     const uint64_t before = digest_all();
-    print("%s\n", what);
+    print("\n%s\n", what);
     vmem_free(arenas[arena], addr, size);
     expect(faults == faults_before + 1 && last_fault == kind, "the mistake is reported as it is");
     expect(digest_all() == before, "nothing has changed");
     arenas_check();
-    print("  nothing has changed\n\n");
+    print("  nothing has changed\n");
 }
 
 void misuse_run(void)
 {
     vmem_addr_t kept;
     vmem_addr_t freed;
-    print("\n--- misuse ---\n\n");
+    print("\n--- misuse ---\n");
     expect(faults == 0, "no fault until now");
     if (vmem_alloc(arenas[ARENA_HEAP], BLOCK, 0, &kept) != 0 ||
         vmem_alloc(arenas[ARENA_HEAP], BLOCK, 0, &freed) != 0) {
@@ -61,8 +61,7 @@ void misuse_run(void)
     }
     vmem_free(arenas[ARENA_HEAP], freed, BLOCK);
     misuse("a block of the heap is freed twice:", ARENA_HEAP, freed, BLOCK, VMEM_FAULT_DOUBLE_FREE);
-    misuse("a block of 256 bytes is freed as 512:", ARENA_HEAP, kept, 2 * BLOCK,
-           VMEM_FAULT_WRONG_SIZE);
+    misuse("a block of 256 bytes is freed as 512:", ARENA_HEAP, kept, WRONG, VMEM_FAULT_WRONG_SIZE);
     misuse("a virtual address is freed as a physical one:", ARENA_PHYS, kept & ~(vmem_addr_t)4095,
            PAGE_SIZE, VMEM_FAULT_FOREIGN);
     vmem_free(arenas[ARENA_HEAP], kept, BLOCK);

@@ -288,8 +288,8 @@ static const struct command {
 } commands[] = {
     {"arenas", 1, 1, do_arenas, "", "the tree of all arenas"},
     {"alloc", 3, 4, do_alloc, "ARENA SIZE [POLICY]", "allocate: instant, best, next, first, last"},
-    {"xalloc", 3, WORDS_MAX, do_xalloc, "ARENA SIZE [align=N] [phase=N] [nocross=N] ...",
-     "... [min=N] [limit=N] [POLICY]"},
+    {"xalloc", 3, WORDS_MAX, do_xalloc, "ARENA SIZE [align=N] [phase=N] [nocross=N]",
+     "and [min=N] [limit=N] [POLICY]"},
     {"free", 4, 4, do_free, "ARENA ADDRESS SIZE", "free what you allocated"},
     {"map", 2, 3, do_map, "ARENA [WIDTH]", ". free, # allocated, + both, | a new span"},
     {"walk", 2, 2, do_walk, "ARENA", "its spans and segments"},
