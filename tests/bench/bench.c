@@ -166,7 +166,7 @@ static void speed_print(const struct scale *scale)
 }
 
 /* For callgrind: one line for each function measured_* that returns, in that order. */
-static void count_all(void)
+static void count_all(const char *prefix)
 {
     for (size_t i = 0; i < mix_count; i++) {
         for (enum subject_kind subject = 0; subject < SUBJECT_COUNT; subject++) {
@@ -174,7 +174,8 @@ static void count_all(void)
             const struct mix *mix = &mixes[i];
             struct run run;
 
-            if (mix->live > 100000 || (subject == SUBJECT_BASELINE && !mix->baseline))
+            if (strncmp(mix->name, prefix, strlen(prefix)) != 0 || mix->live > 100000 ||
+                (subject == SUBJECT_BASELINE && !mix->baseline))
                 continue;
             run_prepare(&run, mix, subject, 0,
                         subject == SUBJECT_BASELINE && mix->live > 1000 ? 500 : scale.pairs);
@@ -204,12 +205,12 @@ int main(int argc, char **argv)
     const char *section = argc > 1 ? argv[1] : "all";
     bool all = strcmp(section, "all") == 0;
 
-    if (argc > 2)
+    if (strcmp(section, "count") == 0)
+        count_all(argc > 2 ? argv[2] : "");
+    else if (argc > 2)
         counts_read(argv[2]);
     if (strcmp(section, "quick") == 0)
         quick();
-    else if (strcmp(section, "count") == 0)
-        count_all();
     if (all || strcmp(section, "speed") == 0)
         speed_print(&full);
     if (all || strcmp(section, "fragmentation") == 0)

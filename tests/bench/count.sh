@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# count.sh VMEM-BENCH VMEM-BENCH-SPIN - the instructions a pair of every mix, to standard output:
+# count.sh VMEM-BENCH VMEM-BENCH-SPIN [MIX] - the instructions a pair of every mix (whose name
+# begins so), to standard output:
 # "mix<TAB>subject<TAB>instructions", the empty loop subtracted.
 #
 # Callgrind collects within the functions measured_* only and writes a dump each time that one of
@@ -8,6 +9,7 @@
 # n-th dump. The counts are exact: two runs differ in nothing.
 set -eu
 
+mix=${3:-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -16,12 +18,12 @@ lines() {
     valgrind --tool=callgrind --callgrind-out-file="$work/$2" --collect-atstart=no \
         --toggle-collect='measured_*' --dump-after=measured_library \
         --dump-after=measured_baseline --dump-after=measured_empty \
-        "$1" count >"$work/$2.runs" 2>"$work/$2.log" || { cat "$work/$2.log" >&2; exit 1; }
+        "$1" count "$mix" >"$work/$2.runs" 2>"$work/$2.log" || { cat "$work/$2.log" >&2; exit 1; }
     n=0
-    while IFS='	' read -r mix subject pairs; do
+    while IFS='	' read -r name subject pairs; do
         n=$((n + 1))
         total=$(sed -n 's/^totals: //p' "$work/$2.$n")
-        printf '%s\t%s\t%s\t%s\n' "$mix" "$subject" "$pairs" "$total"
+        printf '%s\t%s\t%s\t%s\n' "$name" "$subject" "$pairs" "$total"
     done <"$work/$2.runs"
 }
 

@@ -4,7 +4,9 @@
  *
  * The loop is one inline function, made into a copy for each subject (subject.h), and each copy
  * reads the sequence that run_prepare() wrote: nothing is drawn at random while it is measured.
- * A dense arena is half full: it spans twice the mean volume of its live segments.
+ * A dense arena is half full: it spans twice the mean volume of its live segments. B1 comes twice:
+ * what is left of 2^20 quanta when one is taken belongs to another list of free segments, what is
+ * left of 1001 does not.
  */
 #include "mixes.h"
 
@@ -28,6 +30,14 @@ const struct mix mixes[] = {
      .live = 1,
      .largest = 1,
      .quantum = 4096,
+     .spare = (1 << 20) - 2,
+     .baseline = true},
+    {.name = "B1 same list",
+     .layout = LAYOUT_DENSE,
+     .live = 1,
+     .largest = 1,
+     .quantum = 4096,
+     .spare = 999,
      .baseline = true},
     {.name = "B1 exact holes",
      .layout = LAYOUT_EVERY_OTHER,
@@ -193,13 +203,11 @@ void run_sample(struct run *run, uint32_t *ticks)
 /* Quanta that the arena spans. */
 static size_t span_quanta(const struct run *run)
 {
-    size_t quanta = run->live * (run->mix->largest + 1);
-
     if (run->mix->layout == LAYOUT_EVERY_OTHER)
         return 2 * run->live;
     if (run->mix->layout == LAYOUT_PUNCHED)
         return run->live;
-    return quanta > 1024 ? quanta : 1024;
+    return run->live * (run->mix->largest + 1) + run->mix->spare;
 }
 
 /* Under the constraints of some operation: what is churned in a window must begin in one. */

@@ -25,6 +25,7 @@ struct mix {
     enum layout layout;
     enum constrained constrained;
     size_t live;
+    size_t spare;        /* quanta in a dense arena beside those that `live` asks for */
     vmem_size_t largest; /* sizes are 1..largest quanta, uniform */
     vmem_size_t quantum;
     unsigned policy;      /* VMEM_INSTANTFIT ... */

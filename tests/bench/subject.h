@@ -104,15 +104,16 @@ static inline void empty_destroy(void *arena)
     (void)arena;
 }
 
-/* The result is opaque, so that the loop still tests it. */
+/*
+ * The arguments are made ready, as for a call, and the result is opaque, so that the loop still
+ * tests it: what is left to the subjects is the call.
+ */
 static inline int empty_alloc(void *arena, vmem_size_t size, unsigned policy, vmem_addr_t *addrp)
 {
     int result = 0;
 
-    (void)arena;
-    (void)policy;
     *addrp = size;
-    __asm__ volatile("" : "+r"(result) : : "memory");
+    __asm__ volatile("" : "+r"(result) : "r"(arena), "r"(policy), "r"(addrp) : "memory");
     return result;
 }
 
@@ -125,8 +126,7 @@ static inline int empty_xalloc(void *arena, vmem_size_t size, const struct vmem_
 
 static inline void empty_free(void *arena, vmem_addr_t addr, vmem_size_t size)
 {
-    (void)arena;
-    __asm__ volatile("" : : "r"(addr), "r"(size));
+    __asm__ volatile("" : : "r"(arena), "r"(addr), "r"(size));
 }
 
 static const struct subject subject_library = {
