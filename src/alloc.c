@@ -121,6 +121,37 @@ bool vmem_search(vmem_t *arena, const struct vmem_request *request, struct vmem_
     return vmem_freelist_search(arena, request, place);
 }
 
+bool vmem_segment_cut(vmem_t *arena, vmem_link_t link, vmem_addr_t addr, vmem_size_t size,
+                      uintptr_t caller)
+{
+    struct vmem_stash *stash = &arena->stash[VMEM_STASH_SEGMENTS];
+    struct vmem_tag *tag = vmem_tag_at(link);
+    vmem_size_t before = addr - tag->addr;
+    vmem_size_t behind = tag->size - before - size;
+    vmem_link_t next = tag->next;
+
+    if (stash->count < (before != 0 ? 1U : 0U) + (behind != 0 ? 1U : 0U))
+        return false;
+    if (before == 0 && behind == 0) {
+        vmem_index_remove(arena, link, tag);
+    } else if (before == 0) {
+        vmem_link_t rest = link;
+
+        link = vmem_segment_split_off(arena, rest, tag, size);
+        vmem_index_change(arena, rest, tag, addr + size, behind);
+    } else {
+        link = vmem_stash_pop(stash);
+        vmem_tag_at(link)->addr = addr;
+        vmem_tag_at(link)->size = size;
+        vmem_tag_insert_before(link, next);
+        vmem_index_change(arena, vmem_tag_at(link)->prev, tag, tag->addr, before);
+        if (behind != 0)
+            vmem_segment_new_free(arena, vmem_stash_pop(stash), next, addr + size, behind);
+    }
+    vmem_segment_mark(arena, link, vmem_tag_at(link), caller);
+    return true;
+}
+
 int vmem_commit(vmem_t *arena, const struct vmem_request *request, const struct vmem_place *place,
                 uintptr_t caller)
 {
@@ -167,30 +198,69 @@ int vmem_allocate(vmem_t *arena, vmem_size_t size, const struct vmem_constraints
     return error;
 }
 
+/*
+ * Cuts `size` off a segment. As vmem_segment_cut, but knows the segment's list and that nothing is
+ * left in front.
+ */
+static inline vmem_link_t cut_listed(vmem_t *arena, unsigned list, vmem_link_t link,
+                                     struct vmem_tag *tag, vmem_size_t size)
+{
+    vmem_link_t rest = link;
+    unsigned rest_list;
+
+    if (tag->size == size) {
+        vmem_freelist_remove(arena, list, tag);
+        return link;
+    }
+    link = vmem_segment_split_off(arena, rest, tag, size);
+    tag->addr += size;
+    tag->size -= size;
+    rest_list = vmem_freelist_of(arena, tag->size);
+    if (rest_list != list) {
+        vmem_freelist_remove(arena, list, tag);
+        vmem_freelist_push(arena, rest_list, rest, tag);
+    }
+    return link;
+}
+
+/* What vmem_alloc cannot do on its short path. */
+static __attribute__((noinline)) int alloc_slowly(vmem_t *arena, vmem_size_t size, unsigned flags,
+                                                  vmem_addr_t *addrp, uintptr_t caller)
+{
+    return vmem_allocate(arena, size, NULL, flags, addrp, "vmem_alloc", caller);
+}
+
 int vmem_alloc(vmem_t *arena, vmem_size_t size, unsigned flags, vmem_addr_t *addrp)
 {
     uintptr_t caller = (uintptr_t)__builtin_return_address(0);
-    unsigned long state;
+    unsigned list = VMEM_NO_LIST;
     vmem_size_t rounded;
+    unsigned long state;
+    struct vmem_tag *tag;
     vmem_link_t link;
 
-    if (VMEM_UNLIKELY(arena == NULL || addrp == NULL || flags != VMEM_INSTANTFIT ||
-                      vmem_is_ordered(arena)))
-        return vmem_allocate(arena, size, NULL, flags, addrp, "vmem_alloc", caller);
-
+    if (VMEM_UNLIKELY(arena == NULL || addrp == NULL || flags > VMEM_BESTFIT))
+        return alloc_slowly(arena, size, flags, addrp, caller);
     rounded = vmem_round(arena, size);
+    if (VMEM_UNLIKELY(rounded == 0))
+        return alloc_slowly(arena, size, flags, addrp, caller);
+
     state = vmem_port_lock(&arena->lock);
-    link = 0;
-    if (VMEM_LIKELY(rounded != 0 && arena->stash[VMEM_STASH_SEGMENTS].count > 0 &&
-                    !arena->hash.resize))
-        link = vmem_freelist_instant(arena, rounded);
-    if (VMEM_UNLIKELY(link == 0)) {
-        vmem_port_unlock(&arena->lock, state);
-        return vmem_allocate(arena, size, NULL, flags, addrp, "vmem_alloc", caller);
+    if (VMEM_LIKELY(arena->stash[VMEM_STASH_SEGMENTS].first != 0 && !arena->hash.resize)) {
+        if (flags == VMEM_BESTFIT)
+            list = vmem_freelist_best(arena, rounded, &link);
+        else
+            list = vmem_freelist_instant(arena, rounded, &link);
     }
-    *addrp = vmem_tag_at(link)->addr;
-    (void)vmem_segment_cut(arena, link, vmem_tag_at(link)->addr, rounded, caller);
-    arena->cursor = *addrp + rounded;
+    if (VMEM_UNLIKELY(list == VMEM_NO_LIST)) { /* always so in an ordered arena */
+        vmem_port_unlock(&arena->lock, state);
+        return alloc_slowly(arena, size, flags, addrp, caller);
+    }
+    tag = vmem_tag_at(link);
+    *addrp = tag->addr;
+    arena->cursor = tag->addr + rounded;
+    link = cut_listed(arena, list, link, tag, rounded);
+    vmem_segment_mark(arena, link, vmem_tag_at(link), caller);
     vmem_port_unlock(&arena->lock, state);
     return 0;
 }

@@ -14,7 +14,7 @@ static struct {
     vmem_t *first;
     vmem_t *last;
     uint32_t ids;
-} list = {.lock = VMEM_PORT_LOCK_INIT};
+} arenas = {.lock = VMEM_PORT_LOCK_INIT};
 
 static const vmem_port_lock_t lock_init = VMEM_PORT_LOCK_INIT;
 
@@ -27,23 +27,23 @@ enum { VMEM_SUBLIST_BITS = 4, VMEM_SUBLIST_BITS_SMALL = 3, VMEM_SMALL_BITS = 16 
 
 static void enlist(vmem_t *arena)
 {
-    unsigned long state = vmem_port_lock(&list.lock);
+    unsigned long state = vmem_port_lock(&arenas.lock);
 
-    arena->id = ++list.ids;
-    if (list.last != NULL)
-        list.last->next = arena;
+    arena->id = ++arenas.ids;
+    if (arenas.last != NULL)
+        arenas.last->next = arena;
     else
-        list.first = arena;
-    list.last = arena;
+        arenas.first = arena;
+    arenas.last = arena;
     if (arena->source != NULL)
         arena->source->children++;
-    vmem_port_unlock(&list.lock, state);
+    vmem_port_unlock(&arenas.lock, state);
 }
 
 /* Takes an arena off the list; false: it is in use. */
 static bool delist(vmem_t *arena)
 {
-    unsigned long state = vmem_port_lock(&list.lock);
+    unsigned long state = vmem_port_lock(&arenas.lock);
     unsigned long arena_state = vmem_port_lock(&arena->lock);
     bool idle = arena->hash.count == 0 && arena->children == 0 && arena->pins == 0;
 
@@ -51,40 +51,40 @@ static bool delist(vmem_t *arena)
     if (idle) {
         vmem_t *prev = NULL;
 
-        for (vmem_t *a = list.first; a != NULL && a != arena; a = a->next)
+        for (vmem_t *a = arenas.first; a != NULL && a != arena; a = a->next)
             prev = a;
         if (prev != NULL)
             prev->next = arena->next;
         else
-            list.first = arena->next;
-        if (list.last == arena)
-            list.last = prev;
+            arenas.first = arena->next;
+        if (arenas.last == arena)
+            arenas.last = prev;
         if (arena->source != NULL)
             arena->source->children--;
     }
-    vmem_port_unlock(&list.lock, state);
+    vmem_port_unlock(&arenas.lock, state);
     return idle;
 }
 
 vmem_t *vmem_pin_next(uint32_t after)
 {
-    unsigned long state = vmem_port_lock(&list.lock);
-    vmem_t *arena = list.first;
+    unsigned long state = vmem_port_lock(&arenas.lock);
+    vmem_t *arena = arenas.first;
 
     while (arena != NULL && arena->id <= after)
         arena = arena->next;
     if (arena != NULL)
         arena->pins++;
-    vmem_port_unlock(&list.lock, state);
+    vmem_port_unlock(&arenas.lock, state);
     return arena;
 }
 
 void vmem_unpin(vmem_t *arena)
 {
-    unsigned long state = vmem_port_lock(&list.lock);
+    unsigned long state = vmem_port_lock(&arenas.lock);
 
     arena->pins--;
-    vmem_port_unlock(&list.lock, state);
+    vmem_port_unlock(&arenas.lock, state);
 }
 
 /*
@@ -119,18 +119,19 @@ static void init(vmem_t *arena, const struct vmem_params *params)
     arena->name = params->name;
     arena->flags = params->flags;
     arena->quantum = params->quantum;
-    arena->quantum_shift = (uint8_t)vmem_msb(params->quantum);
+    arena->quantum_shift = (int32_t)vmem_msb(params->quantum);
     arena->source = params->source;
     arena->import = params->import;
     arena->release = params->release;
     arena->ctx = params->ctx;
     arena->imports = params->source != NULL || params->import != NULL;
     arena->depth = params->source != NULL ? (uint8_t)(params->source->depth + 1) : 0;
-    quanta = vmem_shift_right(params->size, arena->quantum_shift);
+    quanta = vmem_shift_right(params->size, (unsigned)arena->quantum_shift);
     arena->freelist.sublist_bits =
         !arena->imports && quanta != 0 && quanta <= vmem_bit(VMEM_SMALL_BITS)
             ? VMEM_SUBLIST_BITS_SMALL
             : VMEM_SUBLIST_BITS;
+    arena->freelist.sublists = (uint32_t)1 << arena->freelist.sublist_bits;
 }
 
 /* The tag that closes the address-ordered list to a circle. */

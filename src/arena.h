@@ -42,18 +42,19 @@ struct vmem_hash {
 };
 
 struct vmem_freelist {
-    vmem_word_t *map;    /* a bit a list: not empty */
-    vmem_link_t *heads;  /* behind the map, in the same block */
-    vmem_word_t summary; /* a bit a word of the map: not 0 */
-    uint16_t lists;
-    uint8_t sublist_bits; /* every power of two is cut into 2^this lists */
+    vmem_word_t *map;     /* a bit a list: not empty */
+    vmem_link_t *heads;   /* behind the map, in the same block */
+    vmem_word_t summary;  /* a bit a word of the map: not 0 */
+    uint32_t lists;       /* 0 in an ordered arena */
+    uint32_t sublists;    /* every power of two is cut into so many, */
+    int32_t sublist_bits; /*   two to this */
 };
 
 struct vmem {
     vmem_port_lock_t lock;
     uint32_t flags; /* VMEM_ARENA_* */
     vmem_size_t quantum;
-    uint8_t quantum_shift;
+    int32_t quantum_shift;
     uint8_t depth; /* arenas that it imports through */
     bool imports;
     struct vmem_freelist freelist; /* of free segments: one of these two */

@@ -39,6 +39,8 @@ static enum vmem_fault_kind check_segment(const vmem_t *arena, vmem_link_t link,
         return VMEM_FAULT_ORDER;
     if (vmem_tag_is_free(tag)) {
         count->free++;
+        if (vmem_is_ordered(arena) && vmem_tree_floor(arena->tree, tag->addr) != link)
+            return VMEM_FAULT_INDEX;
         return vmem_tag_is_free(vmem_tag_at(tag->prev)) ? VMEM_FAULT_NEIGHBOURS : VMEM_FAULT_NONE;
     }
     if (tag->kind != VMEM_KIND_ALLOCATED)

@@ -58,22 +58,36 @@ static vmem_link_t filled_span(vmem_link_t link)
     return prev->kind == VMEM_KIND_IMPORTED && prev->size == tag->size ? tag->prev : 0;
 }
 
+/* What remains to be done where there may be a span to release or tags to give back. */
+static __attribute__((noinline)) void tidy(vmem_t *arena, vmem_link_t link, unsigned long state)
+{
+    vmem_link_t span = arena->imports ? filled_span(link) : 0;
+    vmem_addr_t addr = 0;
+    vmem_size_t size = 0;
+    bool release = span != 0 && keep_span(arena, span, &addr, &size);
+
+    vmem_port_unlock(&arena->lock, state);
+    vmem_trim(arena);
+    if (release)
+        vmem_span_release(arena, addr, size);
+}
+
+static __attribute__((noinline)) void arena_is_null(const char *call, vmem_addr_t addr,
+                                                    vmem_size_t size, uintptr_t caller)
+{
+    (void)vmem_fault_report(NULL, VMEM_FAULT_PARAMETER, call, "arena is NULL", addr, size, caller);
+}
+
 static inline void free_segment(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, const char *call,
                                 uintptr_t caller)
 {
-    vmem_addr_t span_addr = 0;
-    vmem_size_t span_size = 0;
     unsigned long state;
-    vmem_link_t *at;
     struct vmem_tag *tag;
+    vmem_link_t *at;
     vmem_link_t link;
-    vmem_link_t span;
-    bool release = false;
-    bool surplus;
 
     if (VMEM_UNLIKELY(arena == NULL)) {
-        (void)vmem_fault_report(NULL, VMEM_FAULT_PARAMETER, call, "arena is NULL", addr, size,
-                                caller);
+        arena_is_null(call, addr, size, caller);
         return;
     }
     state = vmem_port_lock(&arena->lock);
@@ -88,17 +102,10 @@ static inline void free_segment(vmem_t *arena, vmem_addr_t addr, vmem_size_t siz
     arena->in_use -= tag->size;
     arena->frees++;
     link = vmem_segment_merge(arena, link, tag);
-    if (VMEM_UNLIKELY(arena->imports)) {
-        span = filled_span(link);
-        if (span != 0)
-            release = keep_span(arena, span, &span_addr, &span_size);
-    }
-    surplus = arena->stash[VMEM_STASH_SEGMENTS].count > VMEM_STASH_MAX;
-    vmem_port_unlock(&arena->lock, state);
-    if (VMEM_UNLIKELY(surplus))
-        vmem_trim(arena);
-    if (VMEM_UNLIKELY(release))
-        vmem_span_release(arena, span_addr, span_size);
+    if (VMEM_UNLIKELY(arena->imports || arena->stash[VMEM_STASH_SEGMENTS].count > VMEM_STASH_MAX))
+        tidy(arena, link, state);
+    else
+        vmem_port_unlock(&arena->lock, state);
 }
 
 void vmem_free(vmem_t *arena, vmem_addr_t addr, vmem_size_t size)

@@ -24,9 +24,44 @@
  */
 #include "freelist.h"
 
-/*
- * What a search has found so far.
- */
+/* The smallest of the first few segments of a list that hold `size`; 0: none of them does. */
+static vmem_link_t best_of(const vmem_t *arena, unsigned list, vmem_size_t size)
+{
+    vmem_link_t link = arena->freelist.heads[list];
+    vmem_size_t best_size = 0;
+    vmem_link_t best = 0;
+
+    for (unsigned i = 0; link != 0 && i < VMEM_BEST_LOOK; i++) {
+        const struct vmem_tag *tag = vmem_tag_at(link);
+
+        /* best_size - 1 wraps to the largest at first */
+        if (tag->size >= size && tag->size - 1 < best_size - 1) {
+            best = link;
+            best_size = tag->size;
+            if (best_size == size)
+                break;
+        }
+        link = tag->list_next;
+    }
+    return best;
+}
+
+unsigned vmem_freelist_best(const vmem_t *arena, vmem_size_t size, vmem_link_t *linkp)
+{
+    unsigned list = vmem_freelist_next(arena, vmem_freelist_of(arena, size));
+
+    if (list == VMEM_NO_LIST)
+        return list;
+    *linkp = best_of(arena, list, size);
+    if (*linkp != 0)
+        return list;
+    list = vmem_freelist_next(arena, list + 1);
+    if (list != VMEM_NO_LIST)
+        *linkp = best_of(arena, list, size);
+    return list;
+}
+
+/* What a search has found so far. */
 struct best {
     struct vmem_place place;
     vmem_size_t size; /* of the segment */
@@ -82,7 +117,7 @@ static void scan(const vmem_t *arena, const struct vmem_request *request, unsign
 {
     unsigned list = vmem_freelist_next(arena, first);
 
-    for (; list <= last && list != ~0U; list = vmem_freelist_next(arena, list + 1)) {
+    for (; list <= last && list != VMEM_NO_LIST; list = vmem_freelist_next(arena, list + 1)) {
         vmem_link_t link = arena->freelist.heads[list];
 
         for (size_t i = 0; link != 0 && i < look; i++, link = vmem_tag_at(link)->list_next) {
@@ -120,16 +155,16 @@ static void search_by_size(const vmem_t *arena, const struct vmem_request *reque
 {
     unsigned own = vmem_freelist_of(arena, request->size);
     vmem_size_t sufficient = sufficient_size(arena, request);
-    unsigned sure = sufficient != 0 ? vmem_freelist_above(arena, sufficient) : ~0U;
+    unsigned sure = sufficient != 0 ? vmem_freelist_above(arena, sufficient) : VMEM_NO_LIST;
 
     if (request->policy == VMEM_INSTANTFIT && sufficient != 0)
-        scan(arena, request, sure, ~0U, 1, best);
+        scan(arena, request, sure, VMEM_NO_LIST, 1, best);
     else
-        scan(arena, request, own, ~0U, VMEM_BEST_LOOK, best);
+        scan(arena, request, own, VMEM_NO_LIST, VMEM_BEST_LOOK, best);
     if (best->found || (request->plain && (arena->flags & VMEM_ARENA_STRICT) != 0))
         return;
     /* What no list promises: from `sure` on, the first segment would have served. */
-    scan(arena, request, own, request->plain ? own : ~0U, SIZE_MAX, best);
+    scan(arena, request, own, request->plain ? own : VMEM_NO_LIST, SIZE_MAX, best);
 }
 
 bool vmem_freelist_search(const vmem_t *arena, const struct vmem_request *request,
@@ -140,7 +175,7 @@ bool vmem_freelist_search(const vmem_t *arena, const struct vmem_request *reques
     if (is_by_size(request))
         search_by_size(arena, request, &best);
     else
-        scan(arena, request, vmem_freelist_of(arena, request->size), ~0U, SIZE_MAX, &best);
+        scan(arena, request, vmem_freelist_of(arena, request->size), VMEM_NO_LIST, SIZE_MAX, &best);
     *place = best.place;
     return best.found;
 }
@@ -231,7 +266,7 @@ static void table_fill(struct vmem_freelist *freelist, vmem_word_t *table, unsig
     }
     freelist->map = table;
     freelist->heads = heads;
-    freelist->lists = (uint16_t)lists;
+    freelist->lists = lists;
 }
 
 bool vmem_freelist_reach(vmem_t *arena, vmem_size_t size)

@@ -8,34 +8,46 @@
 
 #include "arena.h"
 
+#define VMEM_NO_LIST (~0U)
+
 enum {
-    VMEM_BEST_LOOK = 16 /* segments of a list that best fit looks at */
+    VMEM_BEST_LOOK = 4 /* segments of a list that best fit looks at */
 };
 
 /*
- * The list for segments of `size`. Below 2^sublist_bits quanta each size has its own. Above, with
- * the size between 2^o and 2^(o+1), the next sublist_bits bits tell its lists apart.
+ * Sizes that agree from this bit up share a list: the quantum for small ones, which have a list
+ * each; above, the sublist_bits bits behind the highest tell the lists of an octave apart.
  */
-static inline unsigned vmem_freelist_of(const vmem_t *arena, vmem_size_t size)
+static inline unsigned vmem_freelist_shift(const vmem_t *arena, vmem_size_t size)
 {
-    unsigned octave = vmem_msb(size);
-    unsigned bits = arena->freelist.sublist_bits;
-    unsigned quantum_shift = arena->quantum_shift;
-    unsigned shift = octave > quantum_shift + bits ? octave - bits : quantum_shift;
+    int shift = (int)vmem_msb(size) - arena->freelist.sublist_bits;
+    int least = arena->quantum_shift;
 
-    return ((shift - quantum_shift) << bits) + (unsigned)vmem_shift_right(size, shift);
+    return (unsigned)(shift > least ? shift : least);
 }
 
-/* The first list all of whose segments hold `size`. */
+/* The list for segments of `size`. */
+static inline unsigned vmem_freelist_of(const vmem_t *arena, vmem_size_t size)
+{
+    unsigned shift = vmem_freelist_shift(arena, size);
+
+    return (shift - (unsigned)arena->quantum_shift) * arena->freelist.sublists +
+           (unsigned)vmem_shift_right(size, shift);
+}
+
+/* Whether two sizes belong to the same list. */
+static inline bool vmem_freelist_is_same(const vmem_t *arena, vmem_size_t a, vmem_size_t b)
+{
+    return vmem_shift_right(a ^ b, vmem_freelist_shift(arena, a)) == 0;
+}
+
+/* The first list all of whose segments hold `size`: that of the next size that begins a list. */
 static inline unsigned vmem_freelist_above(const vmem_t *arena, vmem_size_t size)
 {
-    unsigned octave = vmem_msb(size);
-    unsigned bits = arena->freelist.sublist_bits;
-    unsigned quantum_shift = arena->quantum_shift;
-    unsigned shift = octave > quantum_shift + bits ? octave - bits : quantum_shift;
+    unsigned shift = vmem_freelist_shift(arena, size);
 
-    return ((shift - quantum_shift) << bits) + (unsigned)vmem_shift_right(size, shift) +
-           ((size & (vmem_bit(shift) - 1)) != 0);
+    return (shift - (unsigned)arena->quantum_shift) * arena->freelist.sublists +
+           (unsigned)vmem_shift_right(size - 1, shift) + 1;
 }
 
 static inline void vmem_freelist_push(vmem_t *arena, unsigned list, vmem_link_t link,
@@ -77,7 +89,7 @@ static inline void vmem_freelist_remove(vmem_t *arena, unsigned list, const stru
     }
 }
 
-/* The first list at or above `list` that is not empty; UINT_MAX (all bits set): none. */
+/* The first list at or above `list` that is not empty. */
 static inline unsigned vmem_freelist_next(const vmem_t *arena, unsigned list)
 {
     const struct vmem_freelist *freelist = &arena->freelist;
@@ -85,26 +97,36 @@ static inline unsigned vmem_freelist_next(const vmem_t *arena, unsigned list)
     vmem_word_t word;
 
     if (VMEM_UNLIKELY(list >= freelist->lists))
-        return ~0U;
+        return VMEM_NO_LIST;
     word = freelist->map[i] & (~(vmem_word_t)0 << (list % VMEM_WORD_BITS));
     if (word == 0) {
         vmem_word_t above = freelist->summary & (~(vmem_word_t)1 << i);
 
         if (above == 0)
-            return ~0U;
+            return VMEM_NO_LIST;
         i = vmem_word_lsb(above);
         word = freelist->map[i];
     }
     return i * VMEM_WORD_BITS + vmem_word_lsb(word);
 }
 
-/* Instant fit without constraints, in O(1): any segment of the first list that surely fits. */
-static inline vmem_link_t vmem_freelist_instant(const vmem_t *arena, vmem_size_t size)
+/*
+ * Instant fit without constraints: the first segment of the first list that is sure to fit, and the
+ * list; VMEM_NO_LIST: none is sure.
+ */
+static inline unsigned vmem_freelist_instant(const vmem_t *arena, vmem_size_t size,
+                                             vmem_link_t *linkp)
 {
     unsigned list = vmem_freelist_next(arena, vmem_freelist_above(arena, size));
 
-    return list != ~0U ? arena->freelist.heads[list] : 0;
+    if (list != VMEM_NO_LIST)
+        *linkp = arena->freelist.heads[list];
+    return list;
 }
+
+/* Best fit without constraints, likewise: of a list whose sizes differ, VMEM_BEST_LOOK are looked
+ * at. */
+unsigned vmem_freelist_best(const vmem_t *arena, vmem_size_t size, vmem_link_t *linkp);
 
 bool vmem_freelist_search(const vmem_t *arena, const struct vmem_request *request,
                           struct vmem_place *place);

@@ -57,7 +57,14 @@ static void move_chain(struct vmem_hash *hash, vmem_link_t link)
     }
 }
 
-void vmem_hash_step(struct vmem_hash *hash)
+vmem_link_t *vmem_hash_bucket_moving(const struct vmem_hash *hash, vmem_word_t value)
+{
+    size_t i = value >> hash->shift;
+
+    return i < hash->moved ? &hash->next[value >> hash->next_shift] : &hash->buckets[i];
+}
+
+static void step(struct vmem_hash *hash)
 {
     size_t buckets = (size_t)1 << hash_bits(hash->shift);
 
@@ -82,10 +89,18 @@ void vmem_hash_step(struct vmem_hash *hash)
     hash->resize = true; /* to have the old table given back */
 }
 
+void vmem_hash_attend(struct vmem_hash *hash)
+{
+    if (hash->next != NULL)
+        step(hash);
+    else
+        hash->resize = true;
+}
+
 void vmem_hash_finish(struct vmem_hash *hash)
 {
     while (hash->next != NULL)
-        vmem_hash_step(hash);
+        step(hash);
 }
 
 bool vmem_hash_create(struct vmem_hash *hash)
@@ -156,6 +171,8 @@ void vmem_hash_tend(vmem_t *arena, unsigned long *state)
     hash->next = table;
     hash->next_shift = (uint8_t)shift;
     hash->moved = 0;
+    hash->grow_at = 0; /* every insertion and removal is to move some */
+    hash->shrink_at = SIZE_MAX;
 }
 
 /* Counts one chain, whose segments belong to bucket i; SIZE_MAX: one does not, or it is circular.

@@ -28,29 +28,33 @@ static inline vmem_word_t vmem_hash_value(vmem_addr_t addr)
 #endif
 }
 
-/* Moves a few chains to the next table. */
-void vmem_hash_step(struct vmem_hash *hash);
+/*
+ * The count has passed a limit: asks for another table, or moves a few chains to it. The limits are
+ * such that every insertion and removal comes here while there is something to move.
+ */
+void vmem_hash_attend(struct vmem_hash *hash);
+
+/* The bucket of an address while the segments are being moved to another table. */
+vmem_link_t *vmem_hash_bucket_moving(const struct vmem_hash *hash, vmem_word_t value);
 
 static inline vmem_link_t *vmem_hash_bucket(const struct vmem_hash *hash, vmem_addr_t addr)
 {
     vmem_word_t value = vmem_hash_value(addr);
-    size_t i = value >> hash->shift;
 
-    if (VMEM_UNLIKELY(i < hash->moved))
-        return &hash->next[value >> hash->next_shift];
-    return &hash->buckets[i];
+    if (VMEM_UNLIKELY(hash->next != NULL))
+        return vmem_hash_bucket_moving(hash, value);
+    return &hash->buckets[value >> hash->shift];
 }
 
 static inline void vmem_hash_insert(struct vmem_hash *hash, vmem_link_t link, struct vmem_tag *tag)
 {
-    vmem_link_t *bucket = vmem_hash_bucket(hash, tag->addr);
+    vmem_link_t *bucket;
 
+    if (VMEM_UNLIKELY(++hash->count > hash->grow_at))
+        vmem_hash_attend(hash);
+    bucket = vmem_hash_bucket(hash, tag->addr);
     tag->chain = *bucket;
     *bucket = link;
-    if (VMEM_UNLIKELY(++hash->count > hash->grow_at))
-        hash->resize = true;
-    if (VMEM_UNLIKELY(hash->next != NULL))
-        vmem_hash_step(hash);
 }
 
 /* Where the chain points to the allocated segment that starts at addr; *result 0: there is none. */
@@ -74,9 +78,7 @@ static inline void vmem_hash_remove(struct vmem_hash *hash, vmem_link_t *at,
 {
     *at = tag->chain;
     if (VMEM_UNLIKELY(--hash->count < hash->shrink_at))
-        hash->resize = true;
-    if (VMEM_UNLIKELY(hash->next != NULL))
-        vmem_hash_step(hash);
+        vmem_hash_attend(hash);
 }
 
 /* The first table: false, no memory. Without the lock. */

@@ -80,13 +80,13 @@ static char *decimal(uint64_t value, char *end)
 static const char *scaled(uint64_t value, char buffer[DIGITS])
 {
     static const char units[] = "KMGTPE";
-    char *end = buffer + DIGITS - 1;
+    char *end = &buffer[DIGITS - 1];
     unsigned unit = 0;
 
     *end = '\0';
     if (value < 100000)
         return decimal(value, end);
-    while (value >= 1024 * 1024) {
+    while (value >= UINT64_C(1024) * 1024) {
         value >>= 10;
         unit++;
     }
@@ -98,7 +98,7 @@ static const char *scaled(uint64_t value, char buffer[DIGITS])
 
 static const char *hexadecimal(uint64_t value, char buffer[DIGITS])
 {
-    char *at = buffer + DIGITS - 1;
+    char *at = &buffer[DIGITS - 1];
 
     *at = '\0';
     do {
@@ -122,7 +122,7 @@ static void put_decimal(const struct printer *to, uint64_t value)
     char buffer[DIGITS];
 
     buffer[DIGITS - 1] = '\0';
-    put(to, decimal(value, buffer + DIGITS - 1));
+    put(to, decimal(value, &buffer[DIGITS - 1]));
 }
 
 static void put_column(const struct printer *to, uint64_t value)
@@ -294,15 +294,19 @@ static void add_to_map(struct map *map, const struct vmem_segment *segment)
     }
 }
 
-static vmem_size_t total_of(vmem_t *arena)
+/* Takes what the map is drawn to from the arena. */
+static void map_init(struct map *map, vmem_t *arena)
 {
     unsigned long state = vmem_port_lock(&arena->lock);
     vmem_size_t total = arena->total;
 
     if (total == 0 && arena->span_count > 0)
         total = VMEM_ADDR_MAX; /* all addresses there are */
+    map->show_spans = arena->span_count <= map->width / 4;
     vmem_port_unlock(&arena->lock, state);
-    return total;
+    while (vmem_shift_right(total, map->shift) > VMEM_ADDR_MAX / MAP_WIDTH_MAX)
+        map->shift++;
+    map->total = vmem_shift_right(total, map->shift);
 }
 
 void vmem_print_map(vmem_t *arena, unsigned width, vmem_sink_t *sink, void *ctx)
@@ -311,13 +315,9 @@ void vmem_print_map(vmem_t *arena, unsigned width, vmem_sink_t *sink, void *ctx)
     struct vmem_cursor cursor = {.position = 0};
     struct map map = {.to = &to};
     struct vmem_segment segment;
-    vmem_size_t total = total_of(arena);
 
     map.width = width == 0 ? 1 : width > MAP_WIDTH_MAX ? MAP_WIDTH_MAX : width;
-    map.show_spans = arena->span_count <= map.width / 4;
-    while (vmem_shift_right(total, map.shift) > VMEM_ADDR_MAX / MAP_WIDTH_MAX)
-        map.shift++;
-    map.total = vmem_shift_right(total, map.shift);
+    map_init(&map, arena);
     while (vmem_walk_next(arena, &cursor, &segment))
         add_to_map(&map, &segment);
     while (map.cell < map.width)

@@ -47,14 +47,9 @@ static inline void vmem_index_change(vmem_t *arena, vmem_link_t link, struct vme
     tag->size = size;
     if (VMEM_UNLIKELY(vmem_is_ordered(arena))) {
         vmem_tree_resized(link);
-    } else {
-        unsigned from = vmem_freelist_of(arena, old_size);
-        unsigned to = vmem_freelist_of(arena, size);
-
-        if (from != to) {
-            vmem_freelist_remove(arena, from, tag);
-            vmem_freelist_push(arena, to, link, tag);
-        }
+    } else if (!vmem_freelist_is_same(arena, old_size, size)) {
+        vmem_freelist_remove(arena, vmem_freelist_of(arena, old_size), tag);
+        vmem_freelist_push(arena, vmem_freelist_of(arena, size), link, tag);
     }
 }
 
@@ -109,45 +104,28 @@ static inline void vmem_segment_mark(vmem_t *arena, vmem_link_t link, struct vme
 }
 
 /*
- * Cuts [addr, addr + size) out of the free segment `link` and makes it allocated. What is left
- * before keeps the tag, else what is left behind: where that stays in its list, nothing is
- * relinked. Takes as many tags from the stash as pieces are left; false: they are not there.
+ * Cuts the first `size` off a free segment, and makes it an allocated one that is not in the hash
+ * yet; the index still has to hear of what is left, which keeps the tag. Needs one tag in the
+ * stash.
  */
-static inline bool vmem_segment_cut(vmem_t *arena, vmem_link_t link, vmem_addr_t addr,
-                                    vmem_size_t size, uintptr_t caller)
+static inline vmem_link_t vmem_segment_split_off(vmem_t *arena, vmem_link_t link,
+                                                 struct vmem_tag *tag, vmem_size_t size)
 {
-    struct vmem_stash *stash = &arena->stash[VMEM_STASH_SEGMENTS];
-    struct vmem_tag *tag = vmem_tag_at(link);
-    vmem_size_t before = addr - tag->addr;
-    vmem_size_t behind = tag->size - before - size;
-    vmem_link_t new_link;
-    struct vmem_tag *new_tag;
+    vmem_link_t new_link = vmem_stash_pop(&arena->stash[VMEM_STASH_SEGMENTS]);
+    struct vmem_tag *new_tag = vmem_tag_at(new_link);
 
-    if (VMEM_UNLIKELY(stash->count < (before != 0 ? 1U : 0U) + (behind != 0 ? 1U : 0U)))
-        return false;
-    if (before == 0 && behind == 0) {
-        vmem_index_remove(arena, link, tag);
-        vmem_segment_mark(arena, link, tag, caller);
-        return true;
-    }
-    new_link = vmem_stash_pop(stash);
-    new_tag = vmem_tag_at(new_link);
-    new_tag->addr = addr;
+    new_tag->addr = tag->addr;
     new_tag->size = size;
-    if (VMEM_LIKELY(before == 0)) {
-        vmem_tag_insert_before(new_link, link);
-        vmem_index_change(arena, link, tag, addr + size, behind);
-    } else {
-        vmem_link_t next = tag->next;
-
-        vmem_tag_insert_before(new_link, next);
-        vmem_index_change(arena, link, tag, tag->addr, before);
-        if (behind != 0)
-            vmem_segment_new_free(arena, vmem_stash_pop(stash), next, addr + size, behind);
-    }
-    vmem_segment_mark(arena, new_link, new_tag, caller);
-    return true;
+    vmem_tag_insert_before(new_link, link);
+    return new_link;
 }
+
+/*
+ * Cuts [addr, addr + size) out of the free segment `link` and makes it allocated. Takes as many
+ * tags from the stash as pieces are left; false: they are not there, and nothing has changed.
+ */
+bool vmem_segment_cut(vmem_t *arena, vmem_link_t link, vmem_addr_t addr, vmem_size_t size,
+                      uintptr_t caller);
 
 /*
  * Makes a segment free that is in no index any more, and merges it with its free neighbours; the

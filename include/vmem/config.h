@@ -53,8 +53,8 @@
 #if VMEM_PAGE_SIZE < 4096 || (VMEM_PAGE_SIZE & (VMEM_PAGE_SIZE - 1)) != 0
 #error "VMEM_PAGE_SIZE must be a power of two, 4096 or more"
 #endif
-#if VMEM_CONFIG_STATIC_PAGES < 4
-#error "VMEM_CONFIG_STATIC_PAGES: the first arena needs 4 pages"
+#if VMEM_CONFIG_STATIC_PAGES < 5
+#error "VMEM_CONFIG_STATIC_PAGES: the first arena needs 5 pages"
 #endif
 #if VMEM_CONFIG_IMPORT_DEPTH < 1 || VMEM_CONFIG_IMPORT_DEPTH > 16
 #error "VMEM_CONFIG_IMPORT_DEPTH must be 1 to 16"

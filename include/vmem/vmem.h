@@ -198,8 +198,8 @@ int vmem_remove(vmem_t *arena, vmem_addr_t base, vmem_size_t size);
  *                 freelist arena                         ordered arena
  *   INSTANTFIT    O(1); before failing, or importing,    O(log n) (it is FIRSTFIT)
  *                 one scan of one list (unless STRICT)
- *   BESTFIT       O(1): the best of the first 16 of a    O(n)
- *                 list whose sizes differ by under 1/16
+ *   BESTFIT       O(1): the best of the first 4 of a     O(n)
+ *                 list, whose sizes differ by under 1/16
  *   NEXTFIT       O(n)                                   O(log n)
  *   FIRSTFIT      O(n)                                   O(log n)
  *   LASTFIT       O(n)                                   O(log n)
