@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # What the documents show as code is code. The first program in the README is
-# examples/smallest/main.c, letter by letter; the hooks in docs/porting.md compile, each block
+# examples/smallest/main.c, letter by letter, and prints what the README says; the hooks in docs/porting.md compile, each block
 # alone, against the kernel that docs/ beside this script pretends to be, and the lock that stands
 # there serves to compile the library.
 . "$(dirname "$0")/common.sh"
@@ -16,6 +16,13 @@ block() {
     block 1 "$root/README.md"
 } >"$work/main.c"
 diff -u "$program" "$work/main.c"
+
+cc -std=c11 -I"$root/include" -o "$work/main" "$work/main.c" "$root"/src/*.c
+"$work/main" | sed 's/called from .*/called from/' >"$work/printed"
+# shellcheck disable=SC2016 # backquotes for sed
+sed -n '/^It prints$/,/^## /p' "$root/README.md" | sed -n '/^```$/,/^```$/p' | sed '/^```$/d' |
+    sed 's/called from .*/called from/' >"$work/promised"
+diff -u "$work/promised" "$work/printed"
 
 mkdir "$work/kernel"
 cp "$here"/docs/kernel/*.h "$work/kernel"
