@@ -7,6 +7,8 @@
  */
 #include "support.h"
 
+#include "pool.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,12 +85,10 @@ static void lender_error(const char *what)
     abort();
 }
 
-static void *lend(size_t size)
+void *lend_memory(size_t size)
 {
     void *pages;
 
-    if (lender.alloc != NULL)
-        return lender.alloc(size);
     if (lent_count == LENT_MAX)
         lender_error("the test lends more blocks than it can list");
     pages = aligned_alloc(VMEM_PAGE_SIZE, size);
@@ -113,7 +113,7 @@ void *vmem_port_pages_alloc(size_t size)
         return NULL;
     if (lender.refuse_all || (lender.largest > 0 && size > lender.largest))
         return NULL;
-    pages = lend(size);
+    pages = lender.alloc != NULL ? lender.alloc(size) : lend_memory(size);
     if (pages != NULL)
         lender.pages += size / VMEM_PAGE_SIZE;
     return pages;
@@ -144,6 +144,30 @@ void vmem_port_pages_free(void *pages, size_t size)
     take_back(pages, size);
     lender.returns++;
     lender.pages -= size / VMEM_PAGE_SIZE;
+}
+
+static void *blocks[256];
+static unsigned block_count;
+static size_t block_size;
+
+void hold_blocks(size_t size)
+{
+    unsigned long calls = lender.calls;
+
+    block_size = size;
+    /* Up to one that comes from the port: the reserve of tags, which goes before, is full then. */
+    while (lender.calls == calls)
+        blocks[block_count++] = vmem_pool_alloc(size);
+    lender.refuse_all = true;
+    while (block_count < LENGTH(blocks) && (blocks[block_count] = vmem_pool_alloc(size)) != NULL)
+        block_count++;
+    lender.refuse_all = false;
+}
+
+void release_blocks(void)
+{
+    while (block_count > 0)
+        vmem_pool_free(blocks[--block_count], block_size);
 }
 
 /* Arenas. */

@@ -81,6 +81,13 @@ struct lender {
 };
 extern struct lender lender;
 
+/* What the C library lends: for an alloc of the test's own. */
+void *lend_memory(size_t size);
+
+/* Takes all blocks of a size that the pool has in stock, so that the next asks for a page. */
+void hold_blocks(size_t size);
+void release_blocks(void);
+
 /* Arenas. */
 
 #define make(base, size, quantum, flags)                                                      \

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_pool.c - the memory of the library itself: tags and blocks, from static pages and from lent
+ * ones; refills that come in each other's way; what reap gives back.
+ */
+#define _DEFAULT_SOURCE /* for mmap */
+#include "support.h"
+
+#include "arena.h"
+#include "pool.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+enum { MANY = 3000 };
+
+static const enum vmem_tag_class classes[] = {VMEM_CLASS_TAG, VMEM_CLASS_NODE};
+
+static size_t tag_size(enum vmem_tag_class tag_class)
+{
+    return tag_class == VMEM_CLASS_TAG ? sizeof(struct vmem_tag) : sizeof(struct vmem_node);
+}
+
+static void take_tags(enum vmem_tag_class tag_class, unsigned count, struct vmem_stash *stash)
+{
+    *stash = (struct vmem_stash){.first = 0};
+    while (stash->count < count)
+        assert_int_equal(vmem_pool_take(tag_class, 1, 1, stash), 0);
+}
+
+/*
+ * Tags
+ */
+
+static void tags_are_aligned_and_do_not_overlap(void **state)
+{
+    (void)state;
+    for (unsigned c = 0; c < LENGTH(classes); c++) {
+        size_t size = tag_size(classes[c]);
+        struct vmem_stash stash;
+        unsigned count = 0;
+
+        take_tags(classes[c], MANY, &stash);
+        for (vmem_link_t link = stash.first; link != 0; link = vmem_tag_at(link)->chain) {
+            struct vmem_tag *tag = vmem_tag_at(link);
+            vmem_link_t chain = tag->chain;
+
+            assert_int_equal((uintptr_t)tag % (size <= 32 ? 32 : 64), 0);
+            memset(tag, (int)(count % 256), size);
+            tag->addr = count++;
+            tag->chain = chain;
+        }
+        assert_int_equal(count, MANY);
+        count = 0;
+        for (vmem_link_t link = stash.first; link != 0; link = vmem_tag_at(link)->chain) {
+            const unsigned char *bytes = (const unsigned char *)vmem_tag_at(link);
+
+            assert_int_equal(vmem_tag_at(link)->addr, count);
+            assert_int_equal(bytes[size - 1], count % 256);
+            count++;
+        }
+        vmem_pool_return(&stash);
+    }
+}
+
+static void take_adds_to_the_stash_what_is_wanted(void **state)
+{
+    struct vmem_stash stash = {.first = 0};
+
+    (void)state;
+    assert_int_equal(vmem_pool_take(VMEM_CLASS_TAG, 1, 16, &stash), 0);
+    assert_true(stash.count >= 1 && stash.count <= 16);
+    assert_int_equal(vmem_pool_take(VMEM_CLASS_TAG, 5, 5, &stash), 0);
+    assert_true(stash.count >= 6);
+    vmem_pool_return(&stash);
+    assert_int_equal(stash.count, 0);
+    assert_int_equal(stash.first, 0);
+}
+
+static void take_gives_less_than_is_wanted_before_it_refuses(void **state)
+{
+    struct vmem_stash stash = {.first = 0};
+    uint32_t before = 0;
+
+    (void)state;
+    lender.refuse_all = true;
+    while (vmem_pool_take(VMEM_CLASS_TAG, 1, 16, &stash) == 0) {
+        assert_true(stash.count > before && stash.count <= before + 16);
+        before = stash.count;
+    }
+    assert_int_equal(stash.count, before);
+    vmem_pool_return(&stash);
+}
+
+static void statistics_count_tags_and_pages(void **state)
+{
+    struct vmem_pool_stats before, taken, after;
+    struct vmem_stash stash;
+
+    (void)state;
+    vmem_pool_stat(&before);
+    take_tags(VMEM_CLASS_NODE, MANY, &stash);
+    vmem_pool_stat(&taken);
+    assert_int_equal(taken.tags_used, before.tags_used + MANY);
+    assert_int_equal(taken.static_pages, VMEM_CONFIG_STATIC_PAGES);
+    assert_int_equal(taken.lent_pages, lender.pages);
+    assert_true(taken.lent_pages * VMEM_PAGE_SIZE / sizeof(struct vmem_node) > MANY - 300);
+    vmem_pool_return(&stash);
+    vmem_pool_stat(&after);
+    assert_int_equal(after.tags_used, before.tags_used);
+    assert_true(after.tags_free >= taken.tags_free + MANY);
+}
+
+static void a_refusal_is_counted(void **state)
+{
+    struct vmem_pool_stats before, after;
+    struct vmem_stash stash = {.first = 0};
+
+    (void)state;
+    vmem_pool_stat(&before);
+    lender.refuse_all = true;
+    while (vmem_pool_take(VMEM_CLASS_TAG, 1, 1, &stash) == 0)
+        ;
+    vmem_pool_stat(&after);
+    assert_true(after.refusals > before.refusals);
+    vmem_pool_return(&stash);
+}
+
+static void static_pages_go_before_lent_ones(void **state)
+{
+    struct vmem_pool_stats stats;
+    struct vmem_stash stash = {.first = 0};
+
+    (void)state;
+    do {
+        assert_int_equal(vmem_pool_take(VMEM_CLASS_TAG, 1, 1, &stash), 0);
+        vmem_pool_stat(&stats);
+    } while (stats.lent_pages == 0);
+    assert_int_equal(stats.static_pages, VMEM_CONFIG_STATIC_PAGES);
+    vmem_pool_return(&stash);
+}
+
+/*
+ * Blocks
+ */
+
+static void blocks_of_every_size_are_aligned_and_do_not_overlap(void **state)
+{
+    static unsigned char *blocks[700];
+
+    (void)state;
+    for (unsigned i = 0; i < LENGTH(blocks); i++) {
+        blocks[i] = vmem_pool_alloc(i + 1);
+        assert_non_null(blocks[i]);
+        assert_int_equal((uintptr_t)blocks[i] % 16, 0);
+        memset(blocks[i], (int)(i % 251), i + 1);
+    }
+    for (unsigned i = 0; i < LENGTH(blocks); i++) {
+        for (unsigned at = 0; at <= i; at++)
+            assert_int_equal(blocks[i][at], i % 251);
+        vmem_pool_free(blocks[i], i + 1);
+    }
+}
+
+static void large_blocks_are_whole_pages(void **state)
+{
+    static const size_t sizes[] = {1025, VMEM_PAGE_SIZE, VMEM_PAGE_SIZE + 1, 10 * VMEM_PAGE_SIZE};
+    void *blocks[LENGTH(sizes)];
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(sizes); i++) {
+        blocks[i] = vmem_pool_alloc(sizes[i]);
+        assert_non_null(blocks[i]);
+        assert_int_equal((uintptr_t)blocks[i] % VMEM_PAGE_SIZE, 0);
+        memset(blocks[i], 0xee, sizes[i]);
+    }
+    for (size_t i = 0; i < LENGTH(sizes); i++)
+        vmem_pool_free(blocks[i], sizes[i]);
+}
+
+static void a_page_sized_block_may_be_a_static_page(void **state)
+{
+    struct vmem_pool_stats before, after;
+    void *page;
+
+    (void)state;
+    vmem_pool_stat(&before);
+    if (before.static_pages == VMEM_CONFIG_STATIC_PAGES)
+        skip();
+    page = vmem_pool_alloc(VMEM_PAGE_SIZE);
+    vmem_pool_stat(&after);
+    assert_int_equal(after.static_pages, before.static_pages + 1);
+    assert_int_equal(after.lent_pages, before.lent_pages);
+    vmem_pool_free(page, VMEM_PAGE_SIZE);
+    vmem_pool_stat(&after);
+    assert_int_equal(after.static_pages, before.static_pages);
+}
+
+static void a_block_that_is_refused_is_null(void **state)
+{
+    (void)state;
+    hold_blocks(1024);
+    lender.refuse_all = true;
+    assert_null(vmem_pool_alloc(3 * VMEM_PAGE_SIZE));
+    assert_null(vmem_pool_alloc(1024));
+    release_blocks();
+}
+
+/*
+ * Refills that come in each other's way. The hook plays the thread that calls it (1) or another.
+ */
+
+static unsigned hook_depth, hook_depth_max, hook_calls;
+static struct vmem_stash hook_stash;
+static int hook_error;
+
+static void enter_hook(void)
+{
+    hook_calls++;
+    hook_depth++;
+    hook_depth_max = hook_depth > hook_depth_max ? hook_depth : hook_depth_max;
+}
+
+static void reset_hook(void *(*hook)(size_t))
+{
+    hook_depth = hook_depth_max = hook_calls = 0;
+    hook_stash = (struct vmem_stash){.first = 0};
+    hook_error = 0;
+    lender.alloc = hook;
+}
+
+/* All that one allocation through the longest chain of arenas can need, as the pool derives it. */
+enum { TAGS_OF_A_CALL = 4 * (VMEM_CONFIG_IMPORT_DEPTH + 1) };
+
+static void *hook_that_needs_tags(size_t size)
+{
+    enter_hook();
+    for (unsigned i = 0; i < TAGS_OF_A_CALL && hook_error == 0; i++)
+        hook_error =
+            vmem_pool_take(i % 2 == 0 ? VMEM_CLASS_TAG : VMEM_CLASS_NODE, 1, 16, &hook_stash);
+    hook_depth--;
+    return lend_memory(size);
+}
+
+static void a_hook_that_needs_tags_itself_has_a_reserve(void **state)
+{
+    struct vmem_stash stash;
+
+    (void)state;
+    for (unsigned c = 0; c < LENGTH(classes); c++) {
+        reset_hook(NULL);
+        take_tags(classes[c], 300, &stash); /* the reserve has been filled once */
+        lender.alloc = hook_that_needs_tags;
+        while (hook_calls == 0)
+            assert_int_equal(vmem_pool_take(classes[c], 1, 1, &stash), 0);
+        lender.alloc = NULL;
+        assert_int_equal(hook_error, 0);
+        assert_int_equal(hook_stash.count % TAGS_OF_A_CALL, 0);
+        assert_int_equal(hook_depth_max, 1);
+        vmem_pool_return(&hook_stash);
+        vmem_pool_return(&stash);
+    }
+}
+
+static void the_reserve_is_there_again_for_the_next_refill(void **state)
+{
+    struct vmem_stash stash = {.first = 0};
+
+    (void)state;
+    reset_hook(NULL);
+    take_tags(VMEM_CLASS_TAG, 300, &stash);
+    lender.alloc = hook_that_needs_tags;
+    while (hook_calls < 40) {
+        assert_int_equal(vmem_pool_take(classes[hook_calls % 2], 1, 1, &stash), 0);
+        assert_int_equal(hook_error, 0);
+        if (hook_calls % 8 == 7) /* blocks take pages as well */
+            vmem_pool_free(vmem_pool_alloc(2 * VMEM_PAGE_SIZE), 2 * VMEM_PAGE_SIZE);
+    }
+    lender.alloc = NULL;
+    assert_int_equal(hook_depth_max, 1);
+    vmem_pool_return(&hook_stash);
+    vmem_pool_return(&stash);
+}
+
+static void *hook_with_another_thread(size_t size)
+{
+    enter_hook();
+    checked_port_thread = 2;
+    for (unsigned c = 0; c < LENGTH(classes); c++)
+        while (vmem_pool_take(classes[c], 1, 16, &hook_stash) == 0)
+            ;
+    if (vmem_pool_alloc(2 * VMEM_PAGE_SIZE) != NULL)
+        hook_error = -1;
+    checked_port_thread = 1;
+    if (hook_error == 0 && hook_calls == 2)
+        hook_error = vmem_pool_take(VMEM_CLASS_TAG, TAGS_OF_A_CALL, TAGS_OF_A_CALL, &hook_stash);
+    hook_depth--;
+    return lend_memory(size);
+}
+
+static void another_thread_is_refused_during_a_refill_and_cannot_drain_the_reserve(void **state)
+{
+    struct vmem_stash stash;
+
+    (void)state;
+    reset_hook(NULL);
+    take_tags(VMEM_CLASS_TAG, 300, &stash);
+    lender.alloc = hook_with_another_thread;
+    while (hook_calls < 4)
+        (void)vmem_pool_take(VMEM_CLASS_TAG, 1, 1, &stash);
+    lender.alloc = NULL;
+    assert_int_equal(hook_error, 0);
+    assert_int_equal(hook_depth_max, 1);
+    assert_true(hook_stash.count > 0);
+    vmem_pool_return(&hook_stash);
+    vmem_pool_return(&stash);
+}
+
+static void *hook_that_wants_pages(size_t size)
+{
+    enter_hook();
+    if (vmem_pool_alloc(2 * VMEM_PAGE_SIZE) != NULL)
+        hook_error = -1;
+    hook_depth--;
+    return lend_memory(size);
+}
+
+static void a_hook_is_refused_what_would_call_it_again(void **state)
+{
+    void *pages;
+
+    (void)state;
+    reset_hook(hook_that_wants_pages);
+    pages = vmem_pool_alloc(2 * VMEM_PAGE_SIZE);
+    lender.alloc = NULL;
+    assert_non_null(pages);
+    assert_int_equal(hook_error, 0);
+    assert_int_equal(hook_depth_max, 1);
+    vmem_pool_free(pages, 2 * VMEM_PAGE_SIZE);
+}
+
+/*
+ * Reap
+ */
+
+static void reap_gives_back_every_page_that_is_wholly_free(void **state)
+{
+    struct vmem_pool_stats before, after;
+    struct vmem_stash tags, nodes;
+
+    (void)state;
+    vmem_pool_stat(&before);
+    take_tags(VMEM_CLASS_TAG, MANY, &tags);
+    take_tags(VMEM_CLASS_NODE, MANY, &nodes);
+    assert_true(lender.pages > 50);
+    vmem_pool_return(&tags);
+    vmem_pool_return(&nodes);
+    vmem_pool_reap();
+    vmem_pool_stat(&after);
+    assert_int_equal(after.lent_pages, before.lent_pages);
+    assert_int_equal(lender.pages, before.lent_pages);
+}
+
+static void reap_keeps_a_page_of_which_a_tag_is_used(void **state)
+{
+    struct vmem_stash stash, kept = {.first = 0};
+
+    (void)state;
+    take_tags(VMEM_CLASS_TAG, MANY, &stash);
+    kept.first = stash.first;
+    kept.count = 1;
+    stash.first = vmem_tag_at(kept.first)->chain;
+    stash.count--;
+    vmem_tag_at(kept.first)->chain = 0;
+    vmem_tag_at(kept.first)->addr = 0xabc;
+    vmem_pool_return(&stash);
+    vmem_pool_reap();
+    assert_true(lender.pages >= 1 && lender.pages <= 2);
+    assert_int_equal(vmem_tag_at(kept.first)->addr, 0xabc);
+    vmem_pool_return(&kept);
+}
+
+static void reap_makes_static_pages_stand_in_for_lent_ones(void **state)
+{
+    struct vmem_stash stash;
+    unsigned long calls;
+
+    (void)state;
+    take_tags(VMEM_CLASS_TAG, MANY, &stash);
+    vmem_pool_return(&stash);
+    vmem_pool_reap();
+    assert_int_equal(lender.pages, 0);
+    calls = lender.calls;
+    take_tags(VMEM_CLASS_TAG, 30, &stash);
+    assert_int_equal(lender.calls, calls);
+    vmem_pool_return(&stash);
+}
+
+/*
+ * Windows: on a 64-bit machine a link names one of 63 regions of 2 GiB. This test uses up the
+ * regions there are for the rest of the program, so it comes last.
+ */
+#if UINTPTR_MAX > UINT32_MAX
+
+enum { PAGES_MAX = 256 };
+static void *far_pages[PAGES_MAX];
+static unsigned far_count;
+
+/* A page in a region of its own. */
+static void *lend_from_afar(size_t size)
+{
+    uintptr_t at = ((uintptr_t)1 << 40) + ((uintptr_t)far_count << (VMEM_WINDOW_SHIFT + 1));
+    void *pages =
+        mmap((void *)at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    assert_true((uintptr_t)pages == at && far_count < PAGES_MAX);
+    far_pages[far_count++] = pages;
+    return pages;
+}
+
+static void return_from_afar(void *pages, size_t size)
+{
+    assert_int_equal(munmap(pages, size), 0);
+}
+
+static void a_page_from_one_region_too_many_is_given_back(void **state)
+{
+    struct vmem_stash stash = {.first = 0};
+    unsigned count = 0;
+
+    (void)state;
+    lender.alloc = lend_from_afar;
+    lender.free = return_from_afar;
+    while (vmem_pool_take(VMEM_CLASS_TAG, 1, 1, &stash) == 0)
+        assert_true(++count < 80 * VMEM_PAGE_SIZE / sizeof(struct vmem_tag));
+    assert_true(lender.pages > 50 && lender.pages < 63); /* some regions are the program's own */
+    assert_int_equal(lender.returns, far_count - lender.pages);
+    assert_true(lender.returns > 0);
+    for (vmem_link_t link = stash.first; link != 0; link = vmem_tag_at(link)->chain)
+        vmem_tag_at(link)->addr = (vmem_addr_t)(uintptr_t)vmem_tag_at(link);
+    for (vmem_link_t link = stash.first; link != 0; link = vmem_tag_at(link)->chain)
+        assert_int_equal(vmem_tag_at(link)->addr, (uintptr_t)vmem_tag_at(link));
+    vmem_pool_return(&stash);
+    vmem_pool_reap();
+    assert_int_equal(lender.pages, 0);
+    lender.alloc = NULL;
+}
+
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ONCE(tags_are_aligned_and_do_not_overlap),
+        ONCE(take_adds_to_the_stash_what_is_wanted),
+        ONCE(take_gives_less_than_is_wanted_before_it_refuses),
+        ONCE(statistics_count_tags_and_pages),
+        ONCE(a_refusal_is_counted),
+        ONCE(static_pages_go_before_lent_ones),
+        ONCE(blocks_of_every_size_are_aligned_and_do_not_overlap),
+        ONCE(large_blocks_are_whole_pages),
+        ONCE(a_page_sized_block_may_be_a_static_page),
+        ONCE(a_block_that_is_refused_is_null),
+        ONCE(a_hook_that_needs_tags_itself_has_a_reserve),
+        ONCE(the_reserve_is_there_again_for_the_next_refill),
+        ONCE(another_thread_is_refused_during_a_refill_and_cannot_drain_the_reserve),
+        ONCE(a_hook_is_refused_what_would_call_it_again),
+        ONCE(reap_gives_back_every_page_that_is_wholly_free),
+        ONCE(reap_keeps_a_page_of_which_a_tag_is_used),
+        ONCE(reap_makes_static_pages_stand_in_for_lent_ones),
+#if UINTPTR_MAX > UINT32_MAX
+        ONCE(a_page_from_one_region_too_many_is_given_back),
+#endif
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
