@@ -199,12 +199,36 @@ static void check_finds_a_tree_of_spans_that_is_wrong_within(void **state)
  * Neighbours
  */
 
+/* Makes an allocated segment free without a merge, for the time of a check. */
+static void free_without_merging(vmem_t *arena, vmem_addr_t addr)
+{
+    vmem_link_t link = link_at(arena, addr, false);
+    struct vmem_tag *tag = vmem_tag_at(link);
+
+    if (vmem_is_ordered(arena))
+        vmem_tree_insert(&arena->tree, link);
+    tag->kind = 0;
+    assert_found(arena, VMEM_FAULT_NEIGHBOURS, __FILE__, __LINE__);
+    tag->kind = VMEM_KIND_ALLOCATED;
+    if (vmem_is_ordered(arena))
+        vmem_tree_remove(&arena->tree, link);
+    check(arena);
+}
+
 static void check_finds_two_free_neighbours(void **state)
 {
     vmem_t *arena = make_sample(state);
 
-    breaks(arena, segment_at(arena, 0x1040)->kind, 0, VMEM_FAULT_NEIGHBOURS);
-    breaks(arena, segment_at(arena, 0x1090)->kind, 0, VMEM_FAULT_NEIGHBOURS);
+    free_without_merging(arena, 0x1040);
+    free_without_merging(arena, 0x1090);
+}
+
+static void check_finds_a_free_segment_that_is_in_no_index(void **state)
+{
+    vmem_t *arena = make_sample(state);
+
+    (void)take_at(arena, 0x1000, 0x40);
+    breaks(arena, segment_at(arena, 0x1000)->kind, 0, VMEM_FAULT_INDEX);
 }
 
 /*
@@ -532,6 +556,7 @@ int main(void)
         ON_BOTH(check_finds_a_span_that_the_tree_of_spans_does_not_know),
         ON_BOTH(check_finds_a_tree_of_spans_that_is_wrong_within),
         ON_BOTH(check_finds_two_free_neighbours),
+        ON_BOTH(check_finds_a_free_segment_that_is_in_no_index),
         MODE(check_finds_a_freelist_that_has_lost_its_segments, 0, "freelists"),
         MODE(check_finds_a_segment_on_the_list_of_another_size, 0, "freelists"),
         MODE(check_finds_a_list_that_is_not_linked_back, 0, "freelists"),

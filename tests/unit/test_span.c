@@ -181,7 +181,8 @@ static void next_fit_goes_on_after_its_span_was_removed(void **state)
 }
 
 /*
- * import and release: a source that notes what it is asked
+ * import and release: a source that notes what it is asked. It is static in each test, since the
+ * arenas outlive the test and release to it when the teardown destroys them.
  */
 
 struct broker {
@@ -264,7 +265,7 @@ static void import_serves_what_the_arena_has_not(void **state)
 
 static void import_asks_for_no_more_than_the_request_needs(void **state)
 {
-    struct broker broker;
+    static struct broker broker;
     vmem_t *child = make_broker(&broker, 0, 3, 1, INDEX(state));
 
     assert_int_equal(take(child, 3, POLICY(state)), 0);
@@ -303,7 +304,7 @@ static void import_passes_the_constraints_on(void **state)
     };
 
     for (size_t i = 0; i < LENGTH(wishes); i++) {
-        struct broker broker;
+        static struct broker broker;
         vmem_t *child = make_broker(&broker, 0x1000, 0x10000, 0x10, INDEX(state));
         vmem_addr_t addr = xtake(child, 0x20, &wishes[i], POLICY(state));
 
@@ -329,7 +330,7 @@ static void import_reaches_the_only_place_that_serves(void **state)
 
 static void import_aligns_at_least_to_the_quantum(void **state)
 {
-    struct broker broker;
+    static struct broker broker;
     vmem_t *child = make_broker(&broker, 0x1000, 0x10000, 0x10, INDEX(state));
 
     (void)take(child, 0x10, POLICY(state));
@@ -338,7 +339,7 @@ static void import_aligns_at_least_to_the_quantum(void **state)
 
 static void import_error_is_the_allocation_s_error(void **state)
 {
-    struct broker broker;
+    static struct broker broker;
     vmem_t *child = make_broker(&broker, 0x1000, 0x10000, 0x10, INDEX(state));
 
     broker.error = -77;
@@ -351,7 +352,7 @@ static void import_error_is_the_allocation_s_error(void **state)
 
 static void import_is_not_asked_for_what_wraps(void **state)
 {
-    struct broker broker;
+    static struct broker broker;
     vmem_t *child = make_broker(&broker, 0x1000, 0x10000, 0x10, INDEX(state));
 
     refused(child, VMEM_ADDR_MAX, POLICY(state), -VMEM_ENOSPC);
@@ -362,7 +363,7 @@ static void import_is_not_asked_for_what_wraps(void **state)
 
 static void import_that_is_refused_ends(void **state)
 {
-    struct broker broker;
+    static struct broker broker;
     struct vmem_constraints c = {.align = 0x1000, .phase = 0x10, .min = 0x8000, .limit = 0x8020};
     vmem_t *child = make_broker(&broker, 0x1000, 0x10000, 0x10, INDEX(state));
 
@@ -376,7 +377,7 @@ static void import_that_is_refused_ends(void **state)
 static void import_answers(void **state, vmem_addr_t addr, const struct vmem_constraints *c)
 {
     static struct snapshot before;
-    struct broker broker;
+    static struct broker broker;
     vmem_t *child = make_broker(&broker, 0x1000, 0x10000, 0x10, INDEX(state));
     vmem_addr_t got = 0x55;
 
@@ -415,7 +416,7 @@ static void import_of_a_span_past_the_end_of_the_space_is_reported(void **state)
 static void import_that_does_not_satisfy_the_constraints_is_given_back(void **state)
 {
     struct vmem_constraints c = {.align = 0x1000};
-    struct broker broker;
+    static struct broker broker;
     vmem_t *child = make_broker(&broker, 0x1000, 0x10000, 0x10, INDEX(state));
     vmem_addr_t addr;
 
@@ -431,7 +432,7 @@ static void import_that_does_not_satisfy_the_constraints_is_given_back(void **st
 
 static void import_may_end_with_the_address_space(void **state)
 {
-    struct broker broker;
+    static struct broker broker;
     vmem_t *child = make_broker(&broker, VMEM_ADDR_MAX - 0xf, 0x10, 1, INDEX(state));
 
     for (unsigned i = 0; i < 16; i++)
@@ -441,7 +442,7 @@ static void import_may_end_with_the_address_space(void **state)
 
 static void import_may_begin_at_address_zero(void **state)
 {
-    struct broker broker;
+    static struct broker broker;
     vmem_t *child = make_broker(&broker, 0, 1, 1, INDEX(state));
 
     assert_int_equal(take(child, 1, POLICY(state)), 0);
@@ -503,7 +504,7 @@ static void an_empty_span_of_the_arena_s_own_is_never_released(void **state)
 
 static void release_keeps_one_empty_span_back(void **state)
 {
-    struct broker broker;
+    static struct broker broker;
     vmem_t *child = make_broker(&broker, 0, 0x1000, 0x100, INDEX(state));
     vmem_addr_t addr = take(child, 0x100, POLICY(state));
 
@@ -515,7 +516,7 @@ static void release_keeps_one_empty_span_back(void **state)
 
 static void release_gives_one_back_when_a_second_becomes_empty(void **state)
 {
-    struct broker broker;
+    static struct broker broker;
     vmem_t *child = make_broker(&broker, 0, 0x200, 0x100, INDEX(state));
     vmem_addr_t one = take(child, 0x100, POLICY(state));
     vmem_addr_t other = take(child, 0x100, POLICY(state));
@@ -535,7 +536,7 @@ static void release_gives_one_back_when_a_second_becomes_empty(void **state)
 
 static void release_returns_exactly_what_was_imported(void **state)
 {
-    struct broker broker;
+    static struct broker broker;
     vmem_t *child = make_broker(&broker, 0x1000, 0x100000, 0x10, INDEX(state));
     vmem_size_t size;
 
@@ -581,7 +582,7 @@ static void reap_leaves_what_is_in_use(void **state)
 
 static void a_kept_span_is_given_up_when_the_source_runs_out(void **state)
 {
-    struct broker broker;
+    static struct broker broker;
     vmem_t *child = make_broker(&broker, 0, 4, 1, INDEX(state));
     struct vmem_constraints low = {.limit = 1};
 
