@@ -4,9 +4,9 @@
  *
  * The loop is one inline function, made into a copy for each subject (subject.h), and each copy
  * reads the sequence that run_prepare() wrote: nothing is drawn at random while it is measured.
- * A dense arena is half full: it spans twice the mean volume of its live segments. B1 comes twice:
- * what is left of 2^20 quanta when one is taken belongs to another list of free segments, what is
- * left of 1001 does not.
+ * A dense arena is half full: it spans twice the mean volume of its live segments. B1 in
+ * an empty arena comes twice: of 1001 quanta, one can be taken and what is left stays in its list
+ * of free segments; what is left of 2^20 belongs to another.
  */
 #include "mixes.h"
 
@@ -30,14 +30,14 @@ const struct mix mixes[] = {
      .live = 1,
      .largest = 1,
      .quantum = 4096,
-     .spare = (1 << 20) - 2,
+     .spare = 999,
      .baseline = true},
-    {.name = "B1 same list",
+    {.name = "B1 list changes",
      .layout = LAYOUT_DENSE,
      .live = 1,
      .largest = 1,
      .quantum = 4096,
-     .spare = 999,
+     .spare = (1 << 20) - 2,
      .baseline = true},
     {.name = "B1 exact holes",
      .layout = LAYOUT_EVERY_OTHER,
