@@ -224,17 +224,20 @@ bool model_can_import(const struct model *model, const struct request *r)
 }
 
 /*
- * A freelist arena looks at no more than 16 segments of a list of unequal sizes, and a strict one
- * at none; sizes in one list differ by less than an eighth of the smallest.
+ * Sizes in one freelist differ by less than an eighth of the smallest. Best fit looks at a few
+ * segments of a list, and a strict arena at none.
  */
-static bool within_an_eighth(vmem_size_t size, vmem_size_t least)
+enum { BEST_LOOK = 4 };
+
+static bool within_an_eighth(const struct model *model, vmem_size_t size, vmem_size_t least)
 {
-    return size - least <= (least - 1) / 8;
+    return size - least <= (least / model->quantum - 1) / 8 * model->quantum;
 }
 
 bool model_strict_may_refuse(const struct model *model, const struct request *r, unsigned policy)
 {
     size_t count = model_holes(model, scratch);
+    bool few = r->size / model->quantum <= 8; /* which have a list for each size */
 
     if ((model->flags & VMEM_ARENA_STRICT) == 0 || (model->flags & VMEM_ARENA_ORDERED) != 0 ||
         r->constrained || (policy != VMEM_INSTANTFIT && policy != VMEM_BESTFIT))
@@ -242,7 +245,7 @@ bool model_strict_may_refuse(const struct model *model, const struct request *r,
     for (size_t i = 0; i < count; i++) {
         vmem_size_t size = range_size(scratch[i]);
 
-        if (size >= r->size && !within_an_eighth(size, r->size))
+        if (size >= r->size && (few || !within_an_eighth(model, size, r->size)))
             return false;
     }
     return true;
@@ -270,15 +273,37 @@ static vmem_addr_t highest(size_t count, const struct request *r)
     return addr;
 }
 
-static vmem_size_t smallest_that_fits(size_t count, const struct request *r)
+/* Whether so many other holes are about as large as this that best fit may not have looked at it.
+ */
+static bool in_a_crowd(const struct model *model, size_t count, vmem_size_t size)
 {
-    vmem_size_t smallest = VMEM_ADDR_MAX;
+    unsigned others = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        vmem_size_t other = range_size(scratch[i]);
+
+        others += other < size ? within_an_eighth(model, size, other)
+                               : within_an_eighth(model, other, size);
+    }
+    return others > BEST_LOOK;
+}
+
+/* Whether best fit may take a hole of this size. */
+static bool is_best(const struct model *model, size_t count, const struct request *r,
+                    vmem_size_t size)
+{
+    bool ordered = (model->flags & VMEM_ARENA_ORDERED) != 0;
     vmem_addr_t addr;
 
-    for (size_t i = 0; i < count; i++)
-        if (range_size(scratch[i]) < smallest && hole_lowest(scratch[i], r, 0, &addr))
-            smallest = range_size(scratch[i]);
-    return smallest;
+    for (size_t i = 0; i < count; i++) {
+        vmem_size_t other = range_size(scratch[i]);
+
+        if (other >= size || !hole_lowest(scratch[i], r, 0, &addr))
+            continue;
+        if (ordered || (!within_an_eighth(model, size, other) && !in_a_crowd(model, count, other)))
+            return false;
+    }
+    return true;
 }
 
 const char *model_judge(const struct model *model, const struct request *r, unsigned policy,
@@ -287,7 +312,6 @@ const char *model_judge(const struct model *model, const struct request *r, unsi
     size_t count = model_holes(model, scratch);
     struct range answer = {addr, addr + (r->size - 1)};
     bool ordered = (model->flags & VMEM_ARENA_ORDERED) != 0;
-    vmem_size_t size, smallest;
     size_t hole = 0;
 
     if (answer.last < answer.first || !request_allows(r, addr))
@@ -298,9 +322,7 @@ const char *model_judge(const struct model *model, const struct request *r, unsi
         return "the answer is not free";
     switch (policy) {
     case VMEM_BESTFIT:
-        size = range_size(scratch[hole]);
-        smallest = smallest_that_fits(count, r);
-        if (ordered ? size == smallest : within_an_eighth(size, smallest))
+        if (is_best(model, count, r, range_size(scratch[hole])))
             return NULL;
         return "best fit took a hole although a smaller one fits";
     case VMEM_NEXTFIT:
@@ -320,6 +342,20 @@ const char *model_judge(const struct model *model, const struct request *r, unsi
 }
 
 /* Changes. */
+
+void model_init(struct model *model, vmem_size_t quantum, unsigned flags,
+                const struct model *source)
+{
+    model->quantum = quantum;
+    model->flags = flags;
+    model->source = source;
+    model->next = 0;
+    model->next_known = true;
+    model->nspans = 0;
+    model->nsegments = 0;
+    model->allocs = model->frees = model->fails = 0;
+    model->imports = model->releases = 0;
+}
 
 void model_take(struct model *model, struct range segment)
 {

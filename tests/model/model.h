@@ -16,7 +16,7 @@
 #include <vmem/vmem.h>
 
 #define MODEL_SPANS 512
-#define MODEL_SEGMENTS 2048
+#define MODEL_SEGMENTS 8192
 
 struct range {
     vmem_addr_t first;
@@ -80,6 +80,9 @@ bool model_strict_may_refuse(const struct model *model, const struct request *r,
 /* NULL if `addr` is an answer that the policy allows; else what is wrong with it. */
 const char *model_judge(const struct model *model, const struct request *r, unsigned policy,
                         vmem_addr_t addr);
+
+void model_init(struct model *model, vmem_size_t quantum, unsigned flags,
+                const struct model *source);
 
 /* The changes. The caller has made sure that they are right. */
 void model_take(struct model *model, struct range segment);

@@ -209,7 +209,6 @@ static void create_arenas(void)
     ntwins = chance(1, 2) ? 1 : 2 + (unsigned)below(2);
     lay_out_regions();
     for (unsigned i = ntwins; i-- > 0;) {
-        memset(&twins[i], 0, sizeof(twins[i]));
         twins[i].name = names[CHAIN - ntwins + i];
         twins[i].source = i + 1 == ntwins ? NULL : &twins[i + 1];
         twins[i].import = (enum import_kind)(chance(1, 2) ? 0 : below(IMPORT_KINDS));
@@ -570,6 +569,39 @@ static void step_misuse(struct twin *twin)
     misuses[below(sizeof(misuses) / sizeof(misuses[0]))](twin);
 }
 
+/*
+ * Want of memory: a hog takes single units with holes between them until there is not a tag left
+ * in the pool, so that each tag the others need hangs on the page hook.
+ */
+
+static vmem_t *hog;
+static unsigned hogged;
+
+static void starve(void)
+{
+    struct vmem_params params = {.name = "hog", .size = 1 << 20, .quantum = 1};
+    unsigned refuse_in = page_hook.refuse_in;
+    struct vmem_constraints c = {.limit = 1};
+    vmem_addr_t addr;
+
+    params.flags = chance(1, 2) ? VMEM_ARENA_ORDERED : 0;
+    page_hook.refuse_in = 0;
+    if (vmem_create(&params, &hog) != 0)
+        exit(1);
+    page_hook.refuse_in = 1;
+    for (hogged = 0; vmem_xalloc(hog, 1, &c, 0, &addr) == 0; hogged++)
+        c = (struct vmem_constraints){.min = c.min + 2, .limit = c.min + 3};
+    page_hook.refuse_in = refuse_in;
+}
+
+static void feed(void)
+{
+    while (hogged-- > 0)
+        vmem_free(hog, 2 * hogged, 1);
+    if (vmem_destroy(hog) != 0)
+        exit(1);
+}
+
 /* A sequence. */
 
 static void one_step(bool filling)
@@ -601,6 +633,8 @@ static void end_arenas(void)
 {
     struct vmem_pool_stats pool;
 
+    if (page_hook.refuse_in > 0)
+        feed();
     page_hook.refuse_in = 0;
     for (unsigned i = 0; i < ntwins; i++) {
         const struct model *model = &twins[i].model;
@@ -629,8 +663,10 @@ static void one_sequence(uint64_t of)
     page_hook.refuse_in = chance(1, 4) ? 1 + (unsigned)below(4) : 0;
     step = 0;
     create_arenas();
+    if (page_hook.refuse_in > 0)
+        starve();
     for (step = 1; step <= steps; step++) {
-        if (chance(1, 24))
+        if (chance(1, 1 + (unsigned)steps / 6))
             filling = !filling;
         one_step(filling);
     }
@@ -660,8 +696,8 @@ static void read_arguments(int argc, char **argv)
         }
         i++;
     }
-    if (steps > MODEL_SEGMENTS / 4)
-        steps = MODEL_SEGMENTS / 4;
+    if (steps > MODEL_SEGMENTS)
+        steps = MODEL_SEGMENTS;
 }
 
 int main(int argc, char **argv)
@@ -673,6 +709,7 @@ int main(int argc, char **argv)
     try_the_model();
     for (unsigned long i = 0; i < sequences; i++)
         one_sequence(seed + i);
-    printf("model: passed\n");
+    printf("model: passed; %" PRIu64 " pages refused, %lu allocations without memory\n",
+           page_hook.refusals, twin_out_of_memory);
     return 0;
 }

@@ -19,6 +19,7 @@
 
 bool twin_trace;
 struct rng twin_rng;
+unsigned long twin_out_of_memory;
 
 #define HEX PRIx64
 #define WIDE(x) ((uint64_t)(x))
@@ -346,11 +347,7 @@ int twin_create(struct twin *twin, vmem_size_t quantum, unsigned flags, const st
     if (error == -VMEM_ENOMEM && page_hook.refusals > refusals)
         return error;
     demand(twin, error == 0, "vmem_create failed");
-    memset(&twin->model, 0, sizeof(twin->model));
-    twin->model.quantum = quantum;
-    twin->model.flags = flags;
-    twin->model.source = twin->source == NULL ? NULL : &twin->source->model;
-    twin->model.next_known = true;
+    model_init(&twin->model, quantum, flags, twin->source == NULL ? NULL : &twin->source->model);
     if (span != NULL)
         model_add_span(&twin->model, *span, false);
     twin_compare(twin);
@@ -388,22 +385,32 @@ static int hook_error(const struct twin *twin)
     return twin->hook_error;
 }
 
-/* Not NULL: what is wrong with having refused this. `fits`: there was a hole in the arena. */
-static const char *judge_refusal(const struct twin *twin, const struct request *r, bool valid,
-                                 bool fits, unsigned policy, int error)
+/* What the arena said to a request, and why it may have. */
+struct refusal {
+    int error;
+    bool valid;    /* the size can be rounded up */
+    bool fits;     /* there was a hole in the arena */
+    bool no_pages; /* a page was refused in the meantime */
+};
+
+/* NULL, or what is wrong with having refused this. */
+static const char *judge_refusal(const struct twin *twin, const struct request *r, unsigned policy,
+                                 const struct refusal *refusal)
 {
-    if (error == -VMEM_ENOMEM)
-        return "no memory, although no page was refused";
-    if (error == ERROR_OF_HOOK)
+    switch (refusal->error) {
+    case -VMEM_ENOMEM:
+        return refusal->no_pages ? NULL : "no memory, although no page was refused";
+    case ERROR_OF_HOOK:
         return hook_error(twin) == ERROR_OF_HOOK ? NULL : "an error that no hook returned";
-    if (error != -VMEM_ENOSPC)
+    case -VMEM_ENOSPC:
+        break;
+    default:
         return "not an error that this can return";
-    if (!valid)
-        return NULL;
-    if (fits)
-        return model_strict_may_refuse(&twin->model, r, policy) ? NULL
-                                                                : "refused, although a hole fits";
-    if (!source_is_fickle(twin) && model_can_import(&twin->model, r))
+    }
+    if (refusal->fits && !model_strict_may_refuse(&twin->model, r, policy))
+        return "refused, although a hole fits";
+    if (refusal->valid && !refusal->fits && !refusal->no_pages && !source_is_fickle(twin) &&
+        model_can_import(&twin->model, r))
         return "refused, although the source has room";
     return NULL;
 }
@@ -422,8 +429,8 @@ int twin_alloc(struct twin *twin, vmem_size_t size, const struct vmem_constraint
                unsigned flags, vmem_addr_t *addr)
 {
     struct request request;
-    bool valid = model_request(&twin->model, size, c, &request);
-    bool fits = valid && model_fits(&twin->model, &request);
+    struct refusal refusal = {.valid = model_request(&twin->model, size, c, &request)};
+    bool fits = refusal.valid && model_fits(&twin->model, &request);
     bool missed = !fits || model_strict_may_refuse(&twin->model, &request, flags);
     uint64_t refusals = page_hook.refusals;
     const char *wrong = NULL;
@@ -450,8 +457,11 @@ int twin_alloc(struct twin *twin, vmem_size_t size, const struct vmem_constraint
         }
     } else {
         twin->model.fails++;
-        if (page_hook.refusals == refusals)
-            wrong = judge_refusal(twin, &request, valid, fits, flags, error);
+        twin_out_of_memory += error == -VMEM_ENOMEM;
+        refusal.error = error;
+        refusal.fits = fits;
+        refusal.no_pages = page_hook.refusals > refusals;
+        wrong = judge_refusal(twin, &request, flags, &refusal);
     }
     if (wrong != NULL)
         twin_disagree(twin, "%s", wrong);

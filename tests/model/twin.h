@@ -38,6 +38,7 @@ struct twin {
 /* Set by the test: prints every operation; says how to repeat it and ends the test. */
 extern bool twin_trace;
 extern struct rng twin_rng;
+extern unsigned long twin_out_of_memory; /* allocations that failed for want of a tag */
 _Noreturn void twin_disagree(const struct twin *twin, const char *format, ...);
 
 /* Makes the arena. The twin's name, source and import are set; the model is made. */
