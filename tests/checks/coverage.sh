@@ -12,8 +12,8 @@ report() { # <gcovr's flags...>
 
 rm -rf build/coverage # counts add up from run to run
 expect "the tests pass, instrumented" cmake --workflow --preset coverage
-report --txt
-report --txt --branches
+report --txt -
+report --txt - --branches
 expect "at least $line_floor % of the lines" report --fail-under-line $line_floor
 expect "at least $branch_floor % of the branches" report --fail-under-branch $branch_floor
 summary
