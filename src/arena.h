@@ -3,7 +3,7 @@
  * arena.h - what an arena is, and what the files of the library ask of each other.
  *
  *     alloc.c free.c resize.c     what a caller asks for
- *     arena.c span.c              arenas and their spans, import and release
+ *     arena.c span.c reap.c       arenas, their spans, import and release, giving back
  *     fit.c                       arithmetic of constraints
  *     segment.h                   cutting and merging of segments, on
  *     freelist.[ch] tree.[ch]        the two indexes of free segments,
@@ -203,6 +203,9 @@ void vmem_unpin(vmem_t *arena);
 
 /* The segment that contains addr; 0: it is in no span. With the lock. */
 vmem_link_t vmem_segment_at(vmem_t *arena, vmem_addr_t addr);
+
+/* One step of a walk; 0: it is at its end. With the lock. */
+vmem_link_t vmem_walk_step(vmem_t *arena, struct vmem_cursor *cursor, struct vmem_segment *segment);
 
 /* fault.c */
 

@@ -65,7 +65,7 @@ struct vmem_page {
 
 /* The pages of one block size. */
 struct vmem_page_list {
-    struct vmem_page *first; /* partly used pages before wholly free ones */
+    struct vmem_page *first; /* filled up first; wholly free ones come last */
     struct vmem_page *last;
     size_t free; /* blocks */
 };
@@ -303,12 +303,12 @@ static void block_return(void *block)
     page->free = block;
     page->used--;
     list->free++;
-    if (!was_full)
-        list_remove(list, page);
-    if (page->used == 0)
-        list_add_last(list, page);
-    else
+    if (was_full) {
         list_add_first(list, page);
+    } else if (page->used == 0) {
+        list_remove(list, page);
+        list_add_last(list, page);
+    }
 }
 
 /* How many blocks of a class are there for the taking. */
@@ -501,6 +501,48 @@ void vmem_pool_free(void *block, size_t size)
  * Reap, check, statistics
  */
 
+/* Brings the static pages of a class to the front, and one more if there is one. */
+static void prefer_static(unsigned block_class)
+{
+    struct vmem_page_list *list = &pool.lists[block_class];
+    struct vmem_page *page = static_page_take();
+    struct vmem_page *next;
+
+    if (page != NULL && !page_add(page, block_class, false))
+        static_page_return(page);
+    for (page = list->first; page != NULL; page = next) {
+        next = page->next;
+        if (!page->lent) {
+            list_remove(list, page);
+            list_add_first(list, page);
+        }
+    }
+}
+
+void vmem_pool_gather(void)
+{
+    unsigned long state = vmem_port_lock(&pool.lock);
+
+    prefer_static(VMEM_BLOCK_CLASS_TAG);
+    if (VMEM_BLOCK_CLASS_NODE != VMEM_BLOCK_CLASS_TAG)
+        prefer_static(VMEM_BLOCK_CLASS_NODE);
+    vmem_port_unlock(&pool.lock, state);
+}
+
+vmem_link_t vmem_pool_gathered(vmem_link_t link)
+{
+    unsigned long state = vmem_port_lock(&pool.lock);
+    const struct vmem_page *page = page_of(vmem_tag_at(link));
+    const struct vmem_page *first = pool.lists[page->block_class].first;
+    struct vmem_stash taken = {.first = 0};
+
+    if (page->lent && page->used <= blocks_per_page(page->block_class) / 2 && first != page &&
+        (first->used > 0 || !first->lent))
+        take_tags(page->block_class, 1, &taken);
+    vmem_port_unlock(&pool.lock, state);
+    return taken.first;
+}
+
 /* A wholly free page of a class that may go: not where the reserve would have nothing left. */
 static struct vmem_page *spare_page(unsigned block_class, bool lent)
 {
@@ -516,10 +558,11 @@ static struct vmem_page *spare_page(unsigned block_class, bool lent)
 }
 
 /* Static pages first, so that they can stand in for lent ones. */
-void vmem_pool_reap(void)
+size_t vmem_pool_reap(void)
 {
     unsigned long state = vmem_port_lock(&pool.lock);
     struct vmem_page *page;
+    size_t returned = 0;
 
     for (unsigned c = 0; c < VMEM_BLOCK_CLASSES; c++) {
         while ((page = spare_page(c, false)) != NULL) {
@@ -531,9 +574,11 @@ void vmem_pool_reap(void)
         while ((page = spare_page(c, true)) != NULL) {
             page_remove(page);
             return_to_port(page, VMEM_PAGE_SIZE, &state);
+            returned++;
         }
     }
     vmem_port_unlock(&pool.lock, state);
+    return returned;
 }
 
 static bool page_check(const struct vmem_page *page, unsigned block_class)

@@ -37,8 +37,16 @@ void vmem_pool_return(struct vmem_stash *stash);
 void *vmem_pool_alloc(size_t size);
 void vmem_pool_free(void *block, size_t size);
 
-/* Gives wholly free pages back to the port. Call without a lock. */
-void vmem_pool_reap(void);
+/* Gives wholly free pages back to the port, and says how many. Call without a lock. */
+size_t vmem_pool_reap(void);
+
+/*
+ * To empty pages that are hardly used, tags can be moved. vmem_pool_gather() prepares for it, with
+ * static pages as the first choice; vmem_pool_gathered() takes a tag to which `link` is better
+ * moved, or says 0: it stands well.
+ */
+void vmem_pool_gather(void);
+vmem_link_t vmem_pool_gathered(vmem_link_t link);
 
 /* Tags of both classes that are in use, and whether every page agrees with its counts. */
 bool vmem_pool_check(size_t tags_used);

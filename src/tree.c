@@ -185,6 +185,17 @@ void vmem_tree_remove(vmem_link_t *root, vmem_link_t link)
     retrace(root, node->parent);
 }
 
+void vmem_tree_replace(vmem_link_t *root, vmem_link_t from, vmem_link_t to)
+{
+    const struct vmem_node *node = vmem_node_at(to);
+
+    replace_child(root, node->parent, from, to);
+    if (node->left != 0)
+        vmem_node_at(node->left)->parent = to;
+    if (node->right != 0)
+        vmem_node_at(node->right)->parent = to;
+}
+
 void vmem_tree_resized(vmem_link_t link)
 {
     while (link != 0 && update(vmem_node_at(link)))

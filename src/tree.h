@@ -11,6 +11,9 @@
 void vmem_tree_insert(vmem_link_t *root, vmem_link_t link);
 void vmem_tree_remove(vmem_link_t *root, vmem_link_t link);
 
+/* Puts `to`, a copy of the node `from`, in its place. */
+void vmem_tree_replace(vmem_link_t *root, vmem_link_t from, vmem_link_t to);
+
 /* Tells the tree that the node's size has changed, and its address not past a neighbour's. */
 void vmem_tree_resized(vmem_link_t link);
 

@@ -104,25 +104,28 @@ static void pass(struct vmem_cursor *cursor, struct vmem_segment *segment)
     cursor->done = last == VMEM_ADDR_MAX;
 }
 
-bool vmem_walk_next(vmem_t *arena, struct vmem_cursor *cursor, struct vmem_segment *segment)
+vmem_link_t vmem_walk_step(vmem_t *arena, struct vmem_cursor *cursor, struct vmem_segment *segment)
 {
-    unsigned long state;
-    vmem_link_t link;
+    vmem_link_t link = cursor->done ? arena->anchor : way_in(arena, cursor);
 
-    if (cursor->done)
-        return false;
-    state = vmem_port_lock(&arena->lock);
-    link = way_in(arena, cursor);
     while (is_seen(cursor, vmem_tag_at(link)))
         link = vmem_tag_at(link)->next;
-    if (link != arena->anchor)
-        describe(vmem_tag_at(link), segment);
-    vmem_port_unlock(&arena->lock, state);
-    if (link == arena->anchor)
+    if (link == arena->anchor) {
         cursor->done = true;
-    else
-        pass(cursor, segment);
-    return link != arena->anchor;
+        return 0;
+    }
+    describe(vmem_tag_at(link), segment);
+    pass(cursor, segment);
+    return link;
+}
+
+bool vmem_walk_next(vmem_t *arena, struct vmem_cursor *cursor, struct vmem_segment *segment)
+{
+    unsigned long state = vmem_port_lock(&arena->lock);
+    bool more = vmem_walk_step(arena, cursor, segment) != 0;
+
+    vmem_port_unlock(&arena->lock, state);
+    return more;
 }
 
 int vmem_walk(vmem_t *arena, unsigned kinds,
