@@ -28,10 +28,8 @@ static const struct shape shapes[] = {
     {.size = 1},
     {.size = 2},
     {.size = 3},
-    {.size = 4, .align = 2},
     {.size = 1, .align = 4, .phase = 3},
-    {.size = 2, .nocross = 2},
-    {.size = 2, .from = 3, .to = 6},
+    {.size = 2, .nocross = 4, .from = 1, .to = 6},
 };
 
 enum { PLAIN_SHAPES = 3, SHAPES = sizeof(shapes) / sizeof(shapes[0]) };

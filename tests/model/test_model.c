@@ -574,32 +574,59 @@ static void step_misuse(struct twin *twin)
  * in the pool, so that each tag the others need hangs on the page hook.
  */
 
-static vmem_t *hog;
+enum { HOGGED_AT_MOST = 8192 };
+
+static vmem_t *hog; /* NULL: there is none */
 static unsigned hogged;
+static vmem_addr_t hogged_at[HOGGED_AT_MOST];
 
 static void starve(void)
 {
     struct vmem_params params = {.name = "hog", .size = 1 << 20, .quantum = 1};
     unsigned refuse_in = page_hook.refuse_in;
-    struct vmem_constraints c = {.limit = 1};
-    vmem_addr_t addr;
+    struct vmem_constraints c;
 
     params.flags = chance(1, 2) ? VMEM_ARENA_ORDERED : 0;
     page_hook.refuse_in = 0;
     if (vmem_create(&params, &hog) != 0)
         exit(1);
     page_hook.refuse_in = 1;
-    for (hogged = 0; vmem_xalloc(hog, 1, &c, 0, &addr) == 0; hogged++)
-        c = (struct vmem_constraints){.min = c.min + 2, .limit = c.min + 3};
+    for (hogged = 0; hogged < HOGGED_AT_MOST; hogged++) {
+        c = (struct vmem_constraints){.min = 2 * hogged, .limit = 2 * hogged + 1};
+        if (vmem_xalloc(hog, 1, &c, 0, &hogged_at[hogged]) != 0)
+            break;
+    }
     page_hook.refuse_in = refuse_in;
 }
 
-static void feed(void)
+/* Gives some up, from anywhere: pages of tags are then sparsely used. */
+static void give_up(unsigned count)
 {
-    while (hogged-- > 0)
-        vmem_free(hog, 2 * hogged, 1);
+    for (; count > 0 && hogged > 0; count--) {
+        unsigned i = (unsigned)below(hogged);
+
+        vmem_free(hog, hogged_at[i], 1);
+        hogged_at[i] = hogged_at[--hogged];
+    }
+}
+
+static void end_hog(void)
+{
+    give_up(hogged);
     if (vmem_destroy(hog) != 0)
         exit(1);
+    hog = NULL;
+}
+
+static void step_reap(struct twin *twin)
+{
+    if (hog != NULL && chance(1, 2))
+        give_up((unsigned)below(200));
+    if (chance(1, 2)) {
+        twin_reap(twin);
+        return;
+    }
+    twin_reap_all(twins, ntwins);
 }
 
 /* A sequence. */
@@ -621,8 +648,8 @@ static void one_step(bool filling)
         step_add(twin);
     else if (choice < 92)
         step_remove(twin);
-    else if (choice < 93)
-        twin_reap(twin);
+    else if (choice < 94)
+        step_reap(twin);
     else if (choice < 96)
         step_look(twin);
     else
@@ -633,8 +660,8 @@ static void end_arenas(void)
 {
     struct vmem_pool_stats pool;
 
-    if (page_hook.refuse_in > 0)
-        feed();
+    if (hog != NULL)
+        end_hog();
     page_hook.refuse_in = 0;
     for (unsigned i = 0; i < ntwins; i++) {
         const struct model *model = &twins[i].model;

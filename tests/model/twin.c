@@ -316,6 +316,7 @@ static void release_hook(void *ctx, vmem_addr_t addr, vmem_size_t size)
 {
     struct twin *twin = ctx;
 
+    settle(twin->source, false); /* a reap of all arenas may have come there before */
     twin_free(twin->source, (struct range){addr, addr + (size - 1)}, size);
 }
 
@@ -588,6 +589,17 @@ void twin_reap(struct twin *twin)
     settle(twin, false);
     demand(twin, empty_imports(&twin->model) == 0, "an empty imported span is kept through a reap");
     twin_expect_fault(twin, VMEM_FAULT_NONE, "reap");
+}
+
+void twin_reap_all(struct twin *twins, unsigned count)
+{
+    trace("reap all\n");
+    vmem_reap(NULL);
+    for (unsigned i = 0; i < count; i++) /* an arena comes before its source */
+        settle(&twins[i], false);
+    if (vmem_check(NULL) != 0)
+        twin_disagree(twins, "vmem_check of all arenas: %s", fault_hook.last.what);
+    twin_expect_fault(twins, VMEM_FAULT_NONE, "reap of all arenas");
 }
 
 void twin_look(struct twin *twin, struct range range)

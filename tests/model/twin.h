@@ -54,6 +54,7 @@ void twin_split(struct twin *twin, struct range segment, vmem_size_t offset);
 void twin_add(struct twin *twin, struct range span);
 void twin_remove(struct twin *twin, struct range span);
 void twin_reap(struct twin *twin);
+void twin_reap_all(struct twin *twins, unsigned count);
 void twin_look(struct twin *twin, struct range range); /* vmem_contains and vmem_find */
 
 /* After a call that was to be refused and change nothing: the fault, and that it changed nothing.
