@@ -561,6 +561,7 @@ static void part_own_tags(unsigned flags)
     vmem_reap(NULL);
     CHECK(vmem_check(NULL) == 0);
     CHECK(stats_of(physical->arena).in_use == (vmem_size_t)physical->fed * VMEM_PAGE_SIZE);
+    CHECK(physical->fed <= 1); /* tags have been moved together */
     page_mode = REFUSE;
     if (physical->fed == 0) {
         CHECK(vmem_destroy(physical->arena) == 0);
