@@ -254,6 +254,21 @@ static void destroy_is_refused_while_another_arena_imports_from_it(void **state)
     unmake(source);
 }
 
+static void try_to_destroy(void *ctx, const char *string)
+{
+    (void)string;
+    assert_int_equal(vmem_destroy(ctx), -VMEM_EBUSY);
+    fault_count = 0;
+}
+
+static void destroy_is_refused_while_the_arena_is_printed(void **state)
+{
+    vmem_t *arena = make(0, 8, 1, INDEX(state));
+
+    assert_int_equal(vmem_whatis(0, try_to_destroy, arena), 1);
+    unmake(arena);
+}
+
 static void destroy_gives_the_empty_span_back_to_the_source(void **state)
 {
     vmem_t *source = make(0, 0x100000, 1, INDEX(state));
@@ -330,9 +345,14 @@ static void stat_of_the_whole_address_space(void **state)
     expect(0, vmem_add(arena, VMEM_ADDR_MAX, 1, 0), arena);
     vmem_stat(arena, &stats);
     assert_int_equal(stats.total, VMEM_ADDR_MAX);
+    assert_int_equal(stats.free, VMEM_ADDR_MAX);
     assert_int_equal(take(arena, 1, VMEM_LASTFIT), VMEM_ADDR_MAX);
+    vmem_stat(arena, &stats);
+    assert_int_equal(stats.in_use, 1);
+    assert_int_equal(stats.free, VMEM_ADDR_MAX);
     assert_int_equal(take(arena, VMEM_ADDR_MAX, 0), 0);
     vmem_stat(arena, &stats);
+    assert_int_equal(stats.in_use, VMEM_ADDR_MAX);
     assert_int_equal(stats.free, 0);
 }
 
@@ -387,6 +407,12 @@ static void contains_the_first_and_the_last_address_of_the_space(void **state)
     assert_false(vmem_contains(arena, VMEM_ADDR_MAX, 2));
 }
 
+static void contains_nothing_where_there_is_no_arena(void **state)
+{
+    (void)state;
+    assert_false(vmem_contains(NULL, 0, 1));
+}
+
 static void contains_nothing_in_an_arena_without_a_span(void **state)
 {
     vmem_t *arena = make(0, 0, 1, INDEX(state));
@@ -416,6 +442,7 @@ int main(void)
         ON_BOTH(destroy_gives_back_all_that_the_arena_took),
         ON_BOTH(destroy_is_refused_while_something_is_allocated),
         ON_BOTH(destroy_is_refused_while_another_arena_imports_from_it),
+        ON_BOTH(destroy_is_refused_while_the_arena_is_printed),
         ON_BOTH(destroy_gives_the_empty_span_back_to_the_source),
         ON_BOTH(stat_of_a_new_arena),
         ON_BOTH(stat_counts_what_happens),
@@ -427,6 +454,7 @@ int main(void)
         ON_BOTH(contains_nothing_across_two_spans_that_touch),
         ON_BOTH(contains_the_first_and_the_last_address_of_the_space),
         ON_BOTH(contains_nothing_in_an_arena_without_a_span),
+        ONCE(contains_nothing_where_there_is_no_arena),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

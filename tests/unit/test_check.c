@@ -291,6 +291,33 @@ static void check_finds_an_allocated_segment_on_a_list(void **state)
            VMEM_FAULT_INDEX);
 }
 
+/* A segment in the index that is not in the arena, and so one more than there are. */
+static void check_finds_a_stray_segment(void **state)
+{
+    vmem_t *arena = make(0, 64, 1, INDEX(state));
+    vmem_link_t stray = arena->stash[VMEM_STASH_SEGMENTS].first;
+    struct vmem_tag *tag = vmem_tag_at(stray), saved = *tag;
+    vmem_link_t head;
+
+    tag->addr = 1000;
+    tag->size = 64;
+    tag->list_prev = 0;
+    if (vmem_is_ordered(arena)) {
+        vmem_tree_insert(&arena->tree, stray);
+        assert_found(arena, VMEM_FAULT_INDEX, __FILE__, __LINE__);
+        vmem_tree_remove(&arena->tree, stray);
+    } else {
+        head = arena->freelist.heads[list_of_size(arena, 64)];
+        tag->list_next = 0;
+        tag->list_prev = head;
+        vmem_tag_at(head)->list_next = stray;
+        assert_found(arena, VMEM_FAULT_INDEX, __FILE__, __LINE__);
+        vmem_tag_at(head)->list_next = 0;
+    }
+    *tag = saved;
+    check(arena);
+}
+
 static void check_finds_a_bit_of_the_map_that_lies(void **state)
 {
     vmem_t *arena = make_sample(state);
@@ -421,19 +448,40 @@ static void check_finds_a_free_segment_in_the_hash(void **state)
     breaks(arena, arena->hash.buckets[bucket], link_at(arena, 0x1060, false), VMEM_FAULT_HASH);
 }
 
+static void check_finds_a_chain_that_goes_in_circles(void **state)
+{
+    vmem_t *arena = make_sample(state);
+    vmem_link_t link = link_at(arena, 0x1080, false);
+
+    while (vmem_tag_at(link)->chain != 0) /* the end of a chain, so that all else is found */
+        link = vmem_tag_at(link)->chain;
+    breaks(arena, vmem_tag_at(link)->chain, link, VMEM_FAULT_HASH);
+}
+
+/* Appends a segment to the chain of another bucket, where all else is still found. */
+static void append_to_chain(vmem_t *arena, vmem_link_t link, vmem_link_t stranger)
+{
+    if (link == 0)
+        return;
+    while (vmem_tag_at(link)->chain != 0)
+        link = vmem_tag_at(link)->chain;
+    if (link != stranger)
+        breaks(arena, vmem_tag_at(link)->chain, stranger, VMEM_FAULT_HASH);
+}
+
 static void check_finds_a_wrong_chain_while_the_hash_grows(void **state)
 {
     vmem_t *arena = make(0, 0x1000, 1, INDEX(state));
-    size_t bucket = 0;
+    const struct vmem_hash *hash = &arena->hash;
+    size_t buckets;
 
-    for (vmem_addr_t at = 0; arena->hash.next == NULL || arena->hash.moved == 0; at += 2)
+    for (vmem_addr_t at = 0; hash->next == NULL || hash->moved == 0; at += 2)
         (void)take_at(arena, at, 1);
-    while (arena->hash.next[bucket] == 0)
-        bucket++;
-    breaks(arena, arena->hash.next[bucket], 0, VMEM_FAULT_HASH);
-    while (arena->hash.next[bucket] != 0 && bucket < 2 * arena->hash.moved - 1)
-        bucket++;
-    breaks(arena, arena->hash.next[bucket], link_at(arena, 0, false), VMEM_FAULT_HASH);
+    buckets = (size_t)1 << (VMEM_WORD_BITS - hash->shift);
+    for (size_t i = 0; i < 2 * hash->moved; i++)
+        append_to_chain(arena, hash->next[i], link_at(arena, 0, false));
+    for (size_t i = hash->moved; i < buckets; i++)
+        append_to_chain(arena, hash->buckets[i], link_at(arena, 0, false));
 }
 
 /*
@@ -480,6 +528,14 @@ static void check_finds_a_stash_that_miscounts(void **state)
     breaks(arena, stash->first, 0, VMEM_FAULT_TAGS);
 }
 
+static void check_finds_a_stash_that_goes_in_circles(void **state)
+{
+    vmem_t *arena = make_sample(state);
+    vmem_link_t first = arena->stash[VMEM_STASH_SEGMENTS].first;
+
+    breaks(arena, vmem_tag_at(first)->chain, first, VMEM_FAULT_TAGS);
+}
+
 static void check_of_everything_finds_a_lost_tag(void **state)
 {
     vmem_t *arena = make_sample(state);
@@ -510,6 +566,28 @@ static void check_of_everything_finds_a_page_whose_free_blocks_lead_elsewhere(vo
     memcpy(tag, &elsewhere, sizeof(elsewhere));
     assert_found(NULL, VMEM_FAULT_TAGS, __FILE__, __LINE__);
     memcpy(tag, &saved, sizeof(saved));
+    assert_int_equal(vmem_check(NULL), 0);
+}
+
+/* The header of a page is the pool's own: what stands behind its three pointers is overwritten. */
+static void check_of_everything_finds_a_page_that_miscounts(void **state)
+{
+    vmem_t *arena = make_sample(state);
+    uintptr_t tag = (uintptr_t)vmem_tag_at(arena->stash[VMEM_STASH_SEGMENTS].first);
+    unsigned char *counts =
+        (unsigned char *)(tag & ~(uintptr_t)(VMEM_PAGE_SIZE - 1)) + 3 * sizeof(void *);
+    unsigned char saved[4];
+
+    memcpy(saved, counts, sizeof(saved));
+    memset(counts, 0xff, 2);
+    assert_found(NULL, VMEM_FAULT_TAGS, __FILE__, __LINE__);
+    memcpy(counts, saved, sizeof(saved));
+    counts[0] ^= 1;
+    assert_found(NULL, VMEM_FAULT_TAGS, __FILE__, __LINE__);
+    memcpy(counts, saved, sizeof(saved));
+    counts[2] ^= 1;
+    assert_found(NULL, VMEM_FAULT_TAGS, __FILE__, __LINE__);
+    memcpy(counts, saved, sizeof(saved));
     assert_int_equal(vmem_check(NULL), 0);
 }
 
@@ -562,6 +640,7 @@ int main(void)
         MODE(check_finds_a_list_that_is_not_linked_back, 0, "freelists"),
         MODE(check_finds_a_list_that_goes_in_circles, 0, "freelists"),
         MODE(check_finds_an_allocated_segment_on_a_list, 0, "freelists"),
+        ON_BOTH(check_finds_a_stray_segment),
         MODE(check_finds_a_bit_of_the_map_that_lies, 0, "freelists"),
         MODE(check_finds_a_bit_of_the_summary_that_lies, 0, "freelists"),
         MODE(check_finds_a_tree_that_has_lost_segments, POLICIES, "ordered"),
@@ -573,11 +652,14 @@ int main(void)
         ON_BOTH(check_finds_a_segment_that_the_hash_has_lost),
         ON_BOTH(check_finds_a_segment_in_another_s_chain),
         ON_BOTH(check_finds_a_free_segment_in_the_hash),
+        ON_BOTH(check_finds_a_chain_that_goes_in_circles),
         ON_BOTH(check_finds_a_wrong_chain_while_the_hash_grows),
         ON_BOTH(check_finds_counters_that_differ_from_a_recount),
         ON_BOTH(check_counts_what_is_imported),
         ON_BOTH(check_finds_a_stash_that_miscounts),
+        ON_BOTH(check_finds_a_stash_that_goes_in_circles),
         ON_BOTH(check_of_everything_finds_a_lost_tag),
+        ON_BOTH(check_of_everything_finds_a_page_that_miscounts),
         ON_BOTH(check_of_everything_finds_a_page_whose_free_blocks_lead_elsewhere),
         ON_BOTH(check_of_everything_finds_a_broken_arena_among_others),
         ON_BOTH(check_says_where_the_trouble_is),

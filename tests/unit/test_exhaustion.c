@@ -131,6 +131,14 @@ static int do_import(struct scene *scene)
     return vmem_xalloc(scene->subject, 4, &c, scene->policy, &addr);
 }
 
+/* So much that the freelists have to reach further first. */
+static int do_large_import(struct scene *scene)
+{
+    vmem_addr_t addr;
+
+    return vmem_alloc(scene->subject, SOURCE_SIZE / 2, scene->policy, &addr);
+}
+
 /* One trial: whether the n-th request for a page was made, and refused. */
 static bool refuse_nth(void **state, int (*call)(struct scene *), void (*prepare)(struct scene *),
                        unsigned n)
@@ -216,6 +224,57 @@ static void import_of_anything_fails_cleanly(void **state)
     fails_cleanly(state, do_alloc, NULL);
 }
 
+static void import_of_a_large_span_fails_cleanly(void **state)
+{
+    fails_cleanly(state, do_large_import, NULL);
+}
+
+/*
+ * An import during which another thread takes all tags there are, those that had been put by for
+ * the new span included.
+ */
+static struct scene *raced;
+
+static int import_and_drain(void *ctx, vmem_size_t size, const struct vmem_constraints *c,
+                            unsigned flags, vmem_addr_t *addrp)
+{
+    int error = vmem_xalloc(ctx, size, c, flags, addrp);
+
+    drain(raced);
+    lender.refuse_all = true;
+    return error;
+}
+
+static void release_to(void *ctx, vmem_addr_t addr, vmem_size_t size)
+{
+    vmem_xfree(ctx, addr, size);
+}
+
+static void import_that_finds_its_tags_gone_gives_the_span_back(void **state)
+{
+    struct scene scene;
+    struct vmem_params params = {.name = "child",
+                                 .quantum = 1,
+                                 .import = import_and_drain,
+                                 .release = release_to,
+                                 .flags = INDEX(state)};
+    struct vmem_stats stats;
+    vmem_t *child;
+    vmem_addr_t addr;
+
+    set_scene(&scene, state);
+    raced = &scene;
+    params.ctx = scene.source;
+    child = make_params(&params);
+    assert_int_equal(vmem_alloc(child, 8, POLICY(state), &addr), -VMEM_ENOMEM);
+    lender.refuse_all = false;
+    check(child);
+    vmem_stat(scene.source, &stats);
+    assert_int_equal(stats.in_use, 0);
+    unmake(child);
+    strike_scene(&scene);
+}
+
 /* What must work without a page. */
 
 static void an_exact_fit_needs_no_tag(void **state)
@@ -263,11 +322,18 @@ static void everything_else_works_without_a_page(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(create_fails_cleanly),     ON_BOTH(add_fails_cleanly),
-        ON_BOTH(split_fails_cleanly),      ON_BOTH(resize_fails_cleanly_when_it_shrinks),
-        ON_ALL(alloc_fails_cleanly),       ON_ALL(xalloc_fails_cleanly),
-        ON_ALL(import_fails_cleanly),      ON_ALL(import_of_anything_fails_cleanly),
-        ON_ALL(an_exact_fit_needs_no_tag), ON_BOTH(everything_else_works_without_a_page),
+        ON_BOTH(create_fails_cleanly),
+        ON_BOTH(add_fails_cleanly),
+        ON_BOTH(split_fails_cleanly),
+        ON_BOTH(resize_fails_cleanly_when_it_shrinks),
+        ON_ALL(alloc_fails_cleanly),
+        ON_ALL(xalloc_fails_cleanly),
+        ON_ALL(import_fails_cleanly),
+        ON_ALL(import_of_anything_fails_cleanly),
+        ON_ALL(import_of_a_large_span_fails_cleanly),
+        ON_ALL(import_that_finds_its_tags_gone_gives_the_span_back),
+        ON_ALL(an_exact_fit_needs_no_tag),
+        ON_BOTH(everything_else_works_without_a_page),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

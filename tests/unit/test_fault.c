@@ -5,6 +5,8 @@
  */
 #include "support.h"
 
+#include "arena.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -207,6 +209,14 @@ static void an_unknown_kind_prints_what_it_says(void **state)
     assert_line("call('name', 0x0, size 0): what");
 }
 
+static void a_report_without_words_is_still_one(void **state)
+{
+    (void)state;
+    assert_int_equal(vmem_fault_report(NULL, VMEM_FAULT_BUSY, "call", NULL, 0, 0, 0), -VMEM_EINVAL);
+    expect_fault(VMEM_FAULT_BUSY);
+    assert_line("call('-', 0x0, size 0): fault");
+}
+
 static void the_largest_numbers_print_in_full(void **state)
 {
     char expected[512];
@@ -241,6 +251,7 @@ int main(void)
         ON_BOTH(split_segments_both_know_who_split_or_allocated),
         ON_BOTH(a_fault_may_be_printed_to_a_sink_that_allocates),
         ONCE(an_unknown_kind_prints_what_it_says),
+        ONCE(a_report_without_words_is_still_one),
         ONCE(the_largest_numbers_print_in_full),
     };
 

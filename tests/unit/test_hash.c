@@ -204,7 +204,7 @@ static void a_smaller_table_that_is_refused_changes_nothing(void **state)
  * page hook plays the other.
  */
 static vmem_t *raced;
-static bool was_faster;
+static bool was_faster, ends_growth;
 
 static void *be_faster(size_t size)
 {
@@ -216,11 +216,14 @@ static void *be_faster(size_t size)
     (void)vmem_alloc(raced, 1, VMEM_INSTANTFIT, &addr); /* notes that it wants a table */
     (void)vmem_alloc(raced, 1, VMEM_INSTANTFIT, &addr); /* gets it */
     was_faster = raced->hash.next != NULL;
+    for (unsigned i = 0; ends_growth && i < 1000; i++)
+        if (vmem_alloc(raced, 1, VMEM_INSTANTFIT, &addr) == 0)
+            vmem_free(raced, addr, 1);
     checked_port_thread = 1;
     return lend_memory(size);
 }
 
-static void a_thread_that_loses_the_race_for_a_table_goes_on_with_the_other_s(void **state)
+static void lose_the_race(void **state)
 {
     const size_t table = 1024;
     vmem_addr_t addr;
@@ -234,6 +237,18 @@ static void a_thread_that_loses_the_race_for_a_table_goes_on_with_the_other_s(vo
     assert_true(was_faster);
     check(raced);
     assert_all_are_found(raced, raced->hash.count);
+}
+
+static void a_thread_that_loses_the_race_for_a_table_goes_on_with_the_other_s(void **state)
+{
+    ends_growth = false;
+    lose_the_race(state);
+}
+
+static void a_thread_whose_table_comes_when_growth_has_ended_goes_on_without(void **state)
+{
+    ends_growth = true;
+    lose_the_race(state);
 }
 
 static void addresses_at_even_distances_spread_evenly(void **state)
@@ -267,6 +282,7 @@ int main(void)
         ON_BOTH(a_table_that_is_refused_is_asked_for_again),
         ON_BOTH(a_smaller_table_that_is_refused_changes_nothing),
         ON_BOTH(a_thread_that_loses_the_race_for_a_table_goes_on_with_the_other_s),
+        ON_BOTH(a_thread_whose_table_comes_when_growth_has_ended_goes_on_without),
         ONCE(addresses_at_even_distances_spread_evenly),
     };
 

@@ -319,7 +319,7 @@ static void another_thread_is_refused_during_a_refill_and_cannot_drain_the_reser
 static void *hook_that_wants_pages(size_t size)
 {
     enter_hook();
-    if (vmem_pool_alloc(2 * VMEM_PAGE_SIZE) != NULL)
+    if (vmem_pool_alloc(2 * VMEM_PAGE_SIZE) != NULL || vmem_pool_alloc(1024) != NULL)
         hook_error = -1;
     hook_depth--;
     return lend_memory(size);
@@ -330,9 +330,11 @@ static void a_hook_is_refused_what_would_call_it_again(void **state)
     void *pages;
 
     (void)state;
+    hold_blocks(1024);
     reset_hook(hook_that_wants_pages);
     pages = vmem_pool_alloc(2 * VMEM_PAGE_SIZE);
     lender.alloc = NULL;
+    release_blocks();
     assert_non_null(pages);
     assert_int_equal(hook_error, 0);
     assert_int_equal(hook_depth_max, 1);

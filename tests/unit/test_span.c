@@ -4,6 +4,8 @@
  */
 #include "support.h"
 
+#include "pool.h"
+
 #include <string.h>
 
 /*
@@ -328,6 +330,64 @@ static void import_reaches_the_only_place_that_serves(void **state)
     assert_int_equal(vmem_check(source), 0);
 }
 
+/* Where the source deals in larger blocks, a segment stands somewhere in the first of a span. */
+
+static void import_reaches_into_the_block_that_the_window_divides(void **state)
+{
+    static const struct vmem_constraints wishes[] = {
+        {.min = 0x1810, .limit = 0x1820},
+        {.min = 0x1ff0, .limit = 0x2000},
+        {.min = 0x1801, .limit = 0x2000, .align = 0x100, .phase = 0x20},
+        {.min = 0x1001, .limit = 0x1fff, .nocross = 0x40},
+    };
+
+    for (size_t i = 0; i < LENGTH(wishes); i++) {
+        vmem_t *source = make(0x1000, 0x1000, 0x1000, INDEX(state));
+        vmem_t *child = make_child(source, 0x10, INDEX(state));
+
+        assert_true(legal(xtake(child, 0x10, &wishes[i], POLICY(state)), 0x10, 0x10, &wishes[i]));
+        xrefused(child, 0x1000, &wishes[0], POLICY(state), -VMEM_ENOSPC);
+        unmake(child);
+        unmake(source);
+    }
+}
+
+static void import_finds_a_phase_behind_the_start_of_a_block(void **state)
+{
+    vmem_t *source = make(0x1000, 0x8000, 0x1000, INDEX(state));
+    vmem_t *child = make_child(source, 0x10, INDEX(state));
+    struct vmem_constraints c = {.align = 0x4000, .phase = 0x2800};
+
+    assert_true(legal(xtake(child, 0x1000, &c, POLICY(state)), 0x1000, 0x10, &c));
+    c = (struct vmem_constraints){.align = 0x1000, .phase = 0x800, .nocross = 0x2000};
+    xrefused(child, 0x2000, &c, POLICY(state), -VMEM_ENOSPC);
+    assert_true(legal(xtake(child, 0x1800, &c, POLICY(state)), 0x1800, 0x10, &c));
+    assert_int_equal(vmem_check(source), 0);
+}
+
+static void import_is_not_asked_for_what_no_span_can_serve(void **state)
+{
+    static const struct {
+        struct vmem_constraints c;
+        vmem_size_t size;
+    } rows[] = {
+        {{.align = 0x40, .phase = 0x20, .nocross = 0x40}, 0x30},
+        {{.align = 0x100, .phase = 0x80, .limit = 0x20}, 0x10},
+        {{.align = 0x1000, .phase = 0x100}, VMEM_ADDR_MAX - 0xff},
+        {{.min = 0x10}, VMEM_ADDR_MAX - 0xf},
+        {{.min = 0x1010, .limit = 0x101f, .align = 0x1000}, 0x10},
+        {{.min = VMEM_ADDR_MAX - 0x7ff}, 0x1000},
+    };
+    vmem_t *source = make(0x1000, 0x10000, 0x1000, INDEX(state));
+    vmem_t *child = make_child(source, 0x10, INDEX(state));
+    struct vmem_stats stats;
+
+    for (size_t i = 0; i < LENGTH(rows); i++)
+        xrefused(child, rows[i].size, &rows[i].c, POLICY(state), -VMEM_ENOSPC);
+    vmem_stat(source, &stats);
+    assert_int_equal(stats.allocs + stats.fails, 0);
+}
+
 static void import_aligns_at_least_to_the_quantum(void **state)
 {
     static struct broker broker;
@@ -550,6 +610,112 @@ static void release_returns_exactly_what_was_imported(void **state)
     assert_layout(child, 1, "");
 }
 
+static void a_span_is_kept_only_when_all_of_it_is_free(void **state)
+{
+    vmem_t *source = make(0, 0x4000, 0x1000, INDEX(state));
+    vmem_t *child = make_child(source, 0x100, INDEX(state));
+    const struct vmem_constraints low = {.limit = 0x1000}, high = {.min = 0x3000};
+    struct vmem_stats stats;
+
+    (void)xtake(child, 0x100, &low, POLICY(state));
+    give(child, xtake(child, 0x100, &low, POLICY(state)), 0x100);
+    vmem_reap(child);
+    vmem_stat(child, &stats);
+    assert_int_equal(stats.releases, 0);
+    give(child, xtake(child, 0x1000, &high, POLICY(state)), 0x1000);
+    vmem_stat(child, &stats);
+    assert_int_equal(stats.spans, 2);
+}
+
+static void a_kept_span_that_is_used_again_is_not_released(void **state)
+{
+    vmem_t *source = make(0, 0x4000, 0x1000, INDEX(state));
+    vmem_t *child = make_child(source, 0x100, INDEX(state));
+    const struct vmem_constraints low = {.limit = 0x1000}, high = {.min = 0x3000};
+    struct vmem_stats stats;
+
+    give(child, xtake(child, 0x100, &low, POLICY(state)), 0x100);
+    (void)xtake(child, 0x100, &low, POLICY(state));
+    give(child, xtake(child, 0x1000, &high, POLICY(state)), 0x1000);
+    vmem_stat(child, &stats);
+    assert_int_equal(stats.releases, 0);
+    assert_int_equal(stats.spans, 2);
+}
+
+/* While the source is asked, another thread frees what serves; what the source gives does not. */
+static vmem_addr_t freed_meanwhile;
+
+static int import_too_late(void *ctx, vmem_size_t size, const struct vmem_constraints *c,
+                           unsigned flags, vmem_addr_t *addrp)
+{
+    struct broker *broker = ctx;
+
+    (void)c;
+    (void)flags;
+    broker->imports++;
+    broker->size = size;
+    checked_port_thread = 2;
+    vmem_free(broker->child, freed_meanwhile, 0x100);
+    checked_port_thread = 1;
+    *addrp = 0x8010;
+    return 0;
+}
+
+static void a_segment_freed_during_an_import_serves_where_the_import_does_not(void **state)
+{
+    static struct broker broker;
+    struct vmem_params params = {.name = "child",
+                                 .base = 0x1000,
+                                 .size = 0x100,
+                                 .quantum = 0x10,
+                                 .import = import_too_late,
+                                 .release = broker_release,
+                                 .ctx = &broker,
+                                 .flags = INDEX(state)};
+    const struct vmem_constraints c = {.align = 0x1000};
+
+    broker = (struct broker){.answer = true};
+    broker.child = make_params(&params);
+    freed_meanwhile = take(broker.child, 0x100, 0);
+    assert_int_equal(xtake(broker.child, 0x10, &c, POLICY(state)), 0x1000);
+    assert_int_equal(broker.imports, 1);
+    assert_int_equal(broker.releases, 1);
+    assert_int_equal(broker.released_addr, 0x8010);
+    assert_layout(broker.child, 0x10, "[#1.15]");
+}
+
+/*
+ * While a thread that adds a span has its tags filled up, another takes one of them for a span of
+ * its own. The page hook plays the other.
+ */
+static vmem_t *shared;
+static struct vmem_stash held;
+
+static void *add_another(size_t size)
+{
+    lender.alloc = NULL;
+    vmem_pool_return(&held);
+    checked_port_thread = 2;
+    (void)vmem_add(shared, 0x2000, 0x1000, 0);
+    checked_port_thread = 1;
+    return lend_memory(size);
+}
+
+static void add_goes_on_where_another_thread_took_its_tag(void **state)
+{
+    shared = make(0x5000, 0x1000, 1, INDEX(state));
+    vmem_reap(NULL);
+    held = (struct vmem_stash){.first = 0};
+    lender.refuse_all = true;
+    while (vmem_pool_take(INDEX(state) != 0 ? VMEM_CLASS_NODE : VMEM_CLASS_TAG, 1, 1, &held) == 0)
+        ;
+    lender.refuse_all = false;
+    lender.alloc = add_another;
+    expect(0, vmem_add(shared, 0x1000, 0x1000, 0), shared);
+    assert_null(lender.alloc);
+    assert_layout(shared, 0x1000, "[.1][.1][.1]");
+}
+
 static void reap_gives_up_the_span_kept_back(void **state)
 {
     vmem_t *source = make(0, 0x10000, 1, INDEX(state));
@@ -613,6 +779,9 @@ int main(void)
         ON_ALL(import_rounds_to_the_larger_quantum),
         ON_ALL(import_passes_the_constraints_on),
         ON_ALL(import_reaches_the_only_place_that_serves),
+        ON_ALL(import_reaches_into_the_block_that_the_window_divides),
+        ON_ALL(import_finds_a_phase_behind_the_start_of_a_block),
+        ON_ALL(import_is_not_asked_for_what_no_span_can_serve),
         ON_ALL(import_aligns_at_least_to_the_quantum),
         ON_ALL(import_error_is_the_allocation_s_error),
         ON_ALL(import_is_not_asked_for_what_wraps),
@@ -629,6 +798,10 @@ int main(void)
         ON_ALL(release_keeps_one_empty_span_back),
         ON_ALL(release_gives_one_back_when_a_second_becomes_empty),
         ON_ALL(release_returns_exactly_what_was_imported),
+        ON_ALL(a_span_is_kept_only_when_all_of_it_is_free),
+        ON_ALL(a_kept_span_that_is_used_again_is_not_released),
+        ON_ALL(a_segment_freed_during_an_import_serves_where_the_import_does_not),
+        ON_BOTH(add_goes_on_where_another_thread_took_its_tag),
         ON_BOTH(reap_gives_up_the_span_kept_back),
         ON_ALL(reap_leaves_what_is_in_use),
         ON_ALL(a_kept_span_is_given_up_when_the_source_runs_out),

@@ -191,6 +191,32 @@ static void resized_brings_the_maxima_up_to_date(void **state)
     return_nodes(&fixture);
 }
 
+static void recount_finds_nodes_out_of_order_and_links_that_are_not_answered(void **state)
+{
+    struct fixture fixture;
+    struct vmem_node *root, *left;
+    vmem_addr_t addr;
+
+    (void)state;
+    take_nodes(&fixture);
+    for (unsigned i = 0; i < 7; i++)
+        add_node(&fixture, 10 * i, 5);
+    assert_int_equal(vmem_tree_recount(fixture.root, 7), 7);
+    assert_int_equal(vmem_tree_recount(fixture.root, 6), SIZE_MAX);
+    root = vmem_node_at(fixture.root);
+    left = vmem_node_at(root->left);
+    addr = left->tag.addr;
+    left->tag.addr = 28; /* up to 32, into the root's */
+    assert_int_equal(vmem_tree_recount(fixture.root, 7), SIZE_MAX);
+    left->tag.addr = addr;
+    left->parent = root->right;
+    assert_int_equal(vmem_tree_recount(fixture.root, 7), SIZE_MAX);
+    left->parent = fixture.root;
+    assert_int_equal(vmem_tree_recount(root->left, 7), SIZE_MAX); /* whose parent is not 0 */
+    assert_sound(&fixture);
+    return_nodes(&fixture);
+}
+
 /* An arena of 4096 quanta, whose every other one is free, and a hole of three at the top. */
 static vmem_t *make_comb(unsigned index)
 {
@@ -262,6 +288,7 @@ int main(void)
         ONCE(insert_in_order_makes_no_list_of_it),
         ONCE(floor_ceiling_and_first_find_the_neighbours_of_an_address),
         ONCE(resized_brings_the_maxima_up_to_date),
+        ONCE(recount_finds_nodes_out_of_order_and_links_that_are_not_answered),
         ONCE(an_arena_s_tree_is_as_high_as_the_logarithm_of_its_holes),
         ONCE(a_full_arena_s_tree_holds_its_holes_alone),
         ONCE(searches_pass_by_what_is_too_small),
