@@ -195,7 +195,6 @@ static void quick(void)
     speed_print(&scale);
     fragmentation_print(5000, 100);
     growth_print(2000, 2);
-    steps_print(200);
     footprint_print(1000);
 }
 
@@ -215,10 +214,10 @@ int main(int argc, char **argv)
         speed_print(&full);
     if (all || strcmp(section, "fragmentation") == 0)
         fragmentation_print(10000000, 10000);
-    if (all || strcmp(section, "growth") == 0) {
+    if (all || strcmp(section, "growth") == 0)
         growth_print(1000000, 5);
-        steps_print(20000);
-    }
+    if (strcmp(section, "stall") == 0)
+        growth_print(5000, 1);
     if (all || strcmp(section, "memory") == 0)
         footprint_print(1000000);
     return EXIT_SUCCESS;

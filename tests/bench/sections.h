@@ -11,11 +11,8 @@
 /* The smallest span that serves so many operations, over the live volume. */
 void fragmentation_print(size_t operations, size_t live);
 
-/* The longest call while an arena grows to so many segments and shrinks to none, in ns. */
+/* The longest call while an arena grows to so many segments and shrinks to none. */
 void growth_print(size_t segments, int runs);
-
-/* The same in instructions: exact, but slow, by single steps. */
-void steps_print(size_t segments);
 
 /* Bytes a live segment for 10^4 segments up to most, and bytes of an arena without any. */
 void footprint_print(size_t most);
