@@ -15,7 +15,6 @@
  */
 #include "support.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,9 +66,8 @@ static uint64_t hexadecimal(const char *text, unsigned number)
     char *end;
     uint64_t value;
 
-    errno = 0;
     value = strtoull(text, &end, 16);
-    if (errno != 0 || end == text || *end != '\0')
+    if (end == text || *end != '\0')
         die(number, "no number");
     return value;
 }

@@ -246,6 +246,17 @@ static void best_fit_looks_at_no_more_than_so_many_segments_of_a_list(void **sta
     assert_int_equal(take(arena, 65, VMEM_BESTFIT), 0);
 }
 
+static void best_fit_goes_to_the_next_list_where_its_own_has_only_smaller_ones(void **state)
+{
+    static const vmem_size_t sizes[] = {64, 100, 64, 72, 64};
+    vmem_t *arena = make_holes(0, sizes, 5);
+
+    (void)state;
+    assert_int_equal(take(arena, 65, VMEM_BESTFIT), 64 + 1 + 100 + 1 + 64 + 1);
+    assert_int_equal(take(arena, 65, VMEM_BESTFIT), 64 + 1);
+    refused(arena, 65, VMEM_BESTFIT, -VMEM_ENOSPC);
+}
+
 static void best_fit_scans_its_list_to_the_end_rather_than_refuse(void **state)
 {
     vmem_size_t sizes[VMEM_BEST_LOOK + 8];
@@ -360,6 +371,7 @@ int main(void)
         ONCE(the_scan_before_a_refusal_looks_at_one_list),
         ONCE(small_sizes_have_lists_of_their_own),
         ONCE(best_fit_looks_at_no_more_than_so_many_segments_of_a_list),
+        ONCE(best_fit_goes_to_the_next_list_where_its_own_has_only_smaller_ones),
         ONCE(best_fit_scans_its_list_to_the_end_rather_than_refuse),
         ONCE(a_segment_large_enough_in_any_position_is_taken_without_a_scan),
         ONCE(borders_and_alignment_together_hide_no_hole),

@@ -10,7 +10,6 @@
 #include "pool.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 enum { MANY = 3000 };
 
@@ -404,6 +403,8 @@ static void reap_makes_static_pages_stand_in_for_lent_ones(void **state)
  */
 #if UINTPTR_MAX > UINT32_MAX
 
+#include <sys/mman.h>
+
 enum { PAGES_MAX = 256 };
 static void *far_pages[PAGES_MAX];
 static unsigned far_count;
@@ -411,7 +412,7 @@ static unsigned far_count;
 /* A page in a region of its own. */
 static void *lend_from_afar(size_t size)
 {
-    uintptr_t at = ((uintptr_t)1 << 40) + ((uintptr_t)far_count << (VMEM_WINDOW_SHIFT + 1));
+    uintptr_t at = ((uintptr_t)1 << 45) + ((uintptr_t)far_count << (VMEM_WINDOW_SHIFT + 1));
     void *pages =
         mmap((void *)at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
