@@ -3,7 +3,7 @@
 # Which lines and branches of src the tests on the host reach: prints both tables, and fails below
 # the floor. The preset `coverage` builds and runs them.
 . "$(dirname "$0")/common.sh"
-line_floor=100
+line_floor=99
 branch_floor=95
 
 report() { # <gcovr's flags...>
