@@ -19,7 +19,8 @@ static struct {
 } pairs[PAIRS_MAX];
 static unsigned pair_count;
 
-unsigned long checked_port_locks;
+static unsigned long locks; /* taken so far: each has a state of its own */
+
 uintptr_t checked_port_thread = 1;
 
 static void violation(const char *what, const char *where)
@@ -53,7 +54,7 @@ unsigned long checked_port_lock(vmem_port_lock_t *lock)
     if (depth > 0)
         remember_order(held[depth - 1], lock);
     held[depth++] = lock;
-    lock->state = ++checked_port_locks;
+    lock->state = ++locks;
     return lock->state;
 }
 

@@ -28,9 +28,6 @@ void checked_port_unlock(vmem_port_lock_t *lock, unsigned long state);
 /* Ends the program if a lock is held. For hooks, and for the end of a test. */
 void checked_port_no_lock(const char *where);
 
-/* How often a lock was taken: a measure for "holds it once", and for "does not lock at all". */
-extern unsigned long checked_port_locks;
-
 /* Who is running; a test changes it to play another thread. */
 extern uintptr_t checked_port_thread;
 

@@ -49,15 +49,12 @@ int teardown(void **state);
 #define ONCE(test) {#test, test, setup, teardown, &modes[0]}
 #define MODE(test, mode, label) {#test " [" label "]", test, setup, teardown, &modes[mode]}
 #define ON_BOTH(test) MODE(test, 0, "freelists"), MODE(test, POLICIES, "ordered")
-#define ON_FREELISTS(test, first)                                                                  \
-    MODE(test, (first) + 0, "freelists, instant"), MODE(test, (first) + 1, "freelists, best"),      \
-    MODE(test, (first) + 2, "freelists, next"), MODE(test, (first) + 3, "freelists, first"),        \
-    MODE(test, (first) + 4, "freelists, last")
-#define ON_TREE(test, first)                                                                       \
-    MODE(test, (first) + 0, "ordered, instant"), MODE(test, (first) + 1, "ordered, best"),          \
-    MODE(test, (first) + 2, "ordered, next"), MODE(test, (first) + 3, "ordered, first"),            \
-    MODE(test, (first) + 4, "ordered, last")
-#define ON_ALL(test) ON_FREELISTS(test, 0), ON_TREE(test, POLICIES)
+#define ON_ALL(test)                                                                               \
+    MODE(test, 0, "freelists, instant"), MODE(test, 1, "freelists, best"),                         \
+    MODE(test, 2, "freelists, next"), MODE(test, 3, "freelists, first"),                           \
+    MODE(test, 4, "freelists, last"), MODE(test, 5, "ordered, instant"),                           \
+    MODE(test, 6, "ordered, best"), MODE(test, 7, "ordered, next"),                                \
+    MODE(test, 8, "ordered, first"), MODE(test, 9, "ordered, last")
 /* clang-format on */
 
 /* Faults: vmem_port_fault() records; a test takes them off with expect_fault(). */

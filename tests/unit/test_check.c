@@ -429,10 +429,8 @@ static void check_finds_a_segment_that_the_hash_has_lost(void **state)
 static void check_finds_a_segment_in_another_s_chain(void **state)
 {
     vmem_t *arena = make_sample(state);
-    vmem_link_t *end = vmem_hash_bucket(&arena->hash, 0x1040);
     size_t bucket = 0;
 
-    (void)end;
     while (arena->hash.buckets[bucket] != 0)
         bucket++;
     breaks(arena, arena->hash.buckets[bucket], link_at(arena, 0x1040, false), VMEM_FAULT_HASH);

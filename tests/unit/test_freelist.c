@@ -223,7 +223,7 @@ static void small_sizes_have_lists_of_their_own(void **state)
 
 static void best_fit_looks_at_no_more_than_so_many_segments_of_a_list(void **state)
 {
-    vmem_size_t sizes[VMEM_BEST_LOOK + 8];
+    vmem_size_t sizes[VMEM_FIT_LOOK + 8];
     vmem_addr_t exact, at = 0;
     vmem_t *arena;
 
@@ -259,7 +259,7 @@ static void best_fit_goes_to_the_next_list_where_its_own_has_only_smaller_ones(v
 
 static void best_fit_scans_its_list_to_the_end_rather_than_refuse(void **state)
 {
-    vmem_size_t sizes[VMEM_BEST_LOOK + 8];
+    vmem_size_t sizes[VMEM_FIT_LOOK + 8];
     vmem_addr_t at = 0;
     vmem_t *arena, *strict;
 

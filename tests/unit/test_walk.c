@@ -203,7 +203,6 @@ static void cursor_may_be_copied(void **state)
 }
 
 struct visitor {
-    vmem_t *arena;
     unsigned count, stop;
     vmem_addr_t sum;
 };
@@ -234,7 +233,7 @@ static void walk_calls_back_for_the_kinds_that_are_asked_for(void **state)
     vmem_t *arena = make_sample(state);
 
     for (size_t i = 0; i < LENGTH(rows); i++) {
-        struct visitor visitor = {.arena = arena};
+        struct visitor visitor = {.stop = 0};
 
         assert_int_equal(vmem_walk(arena, rows[i].kinds, visit, &visitor), 0);
         assert_int_equal(visitor.count, rows[i].count);
