@@ -19,19 +19,19 @@
  * last step before a refusal, since a segment may fit although its list does not
  * promise it.
  *
- * Costs: push, remove, instant fit O(1); best fit VMEM_BEST_LOOK segments of each
- * of two lists; searches by address or window O(free segments).
+ * Costs: push, remove, instant fit O(1); best fit the best of VMEM_BEST_LOOK, and
+ * the next list if none of VMEM_FIT_LOOK fits; searches by address or window O(free segments).
  */
 #include "freelist.h"
 
-/* The smallest of the first few segments of a list that hold `size`; 0: none of them does. */
+/* The best of the first few segments of a list; 0: none of them holds `size`. */
 static vmem_link_t best_of(const vmem_t *arena, unsigned list, vmem_size_t size)
 {
     vmem_link_t link = arena->freelist.heads[list];
     vmem_size_t best_size = 0;
     vmem_link_t best = 0;
 
-    for (unsigned i = 0; link != 0 && i < VMEM_BEST_LOOK; i++) {
+    for (unsigned i = 0; link != 0 && i < (best != 0 ? VMEM_BEST_LOOK : VMEM_FIT_LOOK); i++) {
         const struct vmem_tag *tag = vmem_tag_at(link);
 
         /* best_size - 1 wraps to the largest at first */
@@ -111,6 +111,19 @@ static bool is_by_size(const struct vmem_request *request)
     return request->policy == VMEM_INSTANTFIT || request->policy == VMEM_BESTFIT;
 }
 
+/* How many segments of a list to look at, if one of them fits. */
+static size_t enough(const struct vmem_request *request)
+{
+    switch (request->policy) {
+    case VMEM_INSTANTFIT:
+        return 1;
+    case VMEM_BESTFIT:
+        return VMEM_BEST_LOOK;
+    default:
+        return SIZE_MAX;
+    }
+}
+
 /* Looks at up to `look` segments of each list from `first` to `last`. */
 static void scan(const vmem_t *arena, const struct vmem_request *request, unsigned first,
                  unsigned last, size_t look, struct best *best)
@@ -122,7 +135,7 @@ static void scan(const vmem_t *arena, const struct vmem_request *request, unsign
 
         for (size_t i = 0; link != 0 && i < look; i++, link = vmem_tag_at(link)->list_next) {
             consider(arena, request, link, best);
-            if (best->found && request->policy == VMEM_INSTANTFIT)
+            if (best->found && i + 1 >= enough(request))
                 return;
         }
         if (best->found && is_by_size(request))
@@ -160,7 +173,7 @@ static void search_by_size(const vmem_t *arena, const struct vmem_request *reque
     if (request->policy == VMEM_INSTANTFIT && sufficient != 0)
         scan(arena, request, sure, VMEM_NO_LIST, 1, best);
     else
-        scan(arena, request, own, VMEM_NO_LIST, VMEM_BEST_LOOK, best);
+        scan(arena, request, own, VMEM_NO_LIST, VMEM_FIT_LOOK, best);
     if (best->found || (request->plain && (arena->flags & VMEM_ARENA_STRICT) != 0))
         return;
     /* What no list promises: from `sure` on, the first segment would have served. */

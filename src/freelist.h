@@ -11,7 +11,8 @@
 #define VMEM_NO_LIST (~0U)
 
 enum {
-    VMEM_BEST_LOOK = 4 /* segments of a list that best fit looks at */
+    VMEM_BEST_LOOK = 4, /* segments of a list of which best fit takes the best; */
+    VMEM_FIT_LOOK = 32  /*    if none of those fits, how far it looks for any */
 };
 
 /*
@@ -124,8 +125,7 @@ static inline unsigned vmem_freelist_instant(const vmem_t *arena, vmem_size_t si
     return list;
 }
 
-/* Best fit without constraints, likewise: of a list whose sizes differ, VMEM_BEST_LOOK are looked
- * at. */
+/* Best fit without constraints, likewise. */
 unsigned vmem_freelist_best(const vmem_t *arena, vmem_size_t size, vmem_link_t *linkp);
 
 bool vmem_freelist_search(const vmem_t *arena, const struct vmem_request *request,

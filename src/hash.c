@@ -155,17 +155,18 @@ void vmem_hash_tend(vmem_t *arena, unsigned long *state)
 
     if (shift == from)
         return;
+    if (hash->next != NULL || hash->shift != from) { /* another thread was faster */
+        vmem_port_unlock(&arena->lock, *state);
+        if (table != NULL)
+            vmem_pool_free(table, table_size(shift));
+        *state = vmem_port_lock(&arena->lock);
+        return;
+    }
     if (table == NULL) {
         if (shift < from)
             hash->grow_at = hash->count + hash->count / 4; /* ask again by then */
         else
             hash->shrink_at /= 2;
-        return;
-    }
-    if (hash->next != NULL || hash->shift != from) { /* another thread was faster */
-        vmem_port_unlock(&arena->lock, *state);
-        vmem_pool_free(table, table_size(shift));
-        *state = vmem_port_lock(&arena->lock);
         return;
     }
     hash->next = table;

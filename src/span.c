@@ -98,8 +98,6 @@ void vmem_span_detach(vmem_t *arena, vmem_link_t span_link)
         arena->imported -= span->size;
         arena->release_count++;
     }
-    if (arena->kept == span_link)
-        arena->kept = 0;
     vmem_stash_push(&arena->stash[VMEM_STASH_SEGMENTS], free_link, free_tag);
     vmem_stash_push(&arena->stash[VMEM_STASH_SPANS], span_link, span);
 }

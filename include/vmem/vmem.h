@@ -199,7 +199,8 @@ int vmem_remove(vmem_t *arena, vmem_addr_t base, vmem_size_t size);
  *   INSTANTFIT    O(1); before failing, or importing,    O(log n) (it is FIRSTFIT)
  *                 one scan of one list (unless STRICT)
  *   BESTFIT       O(1): the best of the first 4 of a     O(n)
- *                 list, whose sizes differ by under 1/16
+ *                 list of nearly equal sizes (1/16), or
+ *                 if none of 32 fits, the next list
  *   NEXTFIT       O(n)                                   O(log n)
  *   FIRSTFIT      O(n)                                   O(log n)
  *   LASTFIT       O(n)                                   O(log n)
