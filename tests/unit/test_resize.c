@@ -251,6 +251,12 @@ static void split_counts_one_more_segment_in_use(void **state)
     vmem_stat(arena, &stats);
     assert_int_equal(stats.segments, 2);
     assert_int_equal(stats.in_use, 8);
+    assert_int_equal(stats.allocs, 1);
+    give(arena, 0, 1);
+    give(arena, 1, 7);
+    vmem_stat(arena, &stats);
+    assert_int_equal(stats.allocs, 1);
+    assert_int_equal(stats.frees, 2);
 }
 
 static void split_rejects_an_offset_that_leaves_no_two_segments(void **state)
