@@ -621,7 +621,7 @@ static void end_hog(void)
 static void step_reap(struct twin *twin)
 {
     if (hog != NULL && chance(1, 2))
-        give_up((unsigned)below(200));
+        give_up((unsigned)below(chance(1, 2) ? 64 : hogged + 1));
     if (chance(1, 2)) {
         twin_reap(twin);
         return;
