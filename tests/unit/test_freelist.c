@@ -342,6 +342,19 @@ static void an_alignment_that_wraps_the_size_is_refused(void **state)
              VMEM_BESTFIT, -VMEM_ENOSPC);
 }
 
+static void best_fit_under_constraints_takes_the_smallest_of_a_list(void **state)
+{
+    static const vmem_size_t sizes[] = {71, 66, 65, 68};
+    vmem_t *arena = make_holes(0, sizes, 4);
+    const struct vmem_constraints c = {.limit = 1000};
+
+    (void)state;
+    assert_int_equal(xtake(arena, 65, &c, VMEM_BESTFIT), 72 + 67);
+    assert_int_equal(xtake(arena, 65, &c, VMEM_BESTFIT), 72);
+    assert_int_equal(xtake(arena, 65, &c, VMEM_BESTFIT), 72 + 67 + 66);
+    assert_int_equal(xtake(arena, 65, &c, VMEM_BESTFIT), 0);
+}
+
 static void largest_looks_at_the_whole_of_the_topmost_list(void **state)
 {
     static const vmem_size_t sizes[] = {64, 71, 66, 65};
@@ -376,6 +389,7 @@ int main(void)
         ONCE(a_segment_large_enough_in_any_position_is_taken_without_a_scan),
         ONCE(borders_and_alignment_together_hide_no_hole),
         ONCE(an_alignment_that_wraps_the_size_is_refused),
+        ONCE(best_fit_under_constraints_takes_the_smallest_of_a_list),
         ONCE(largest_looks_at_the_whole_of_the_topmost_list),
     };
 
