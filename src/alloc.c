@@ -29,12 +29,19 @@ static enum vmem_tag_class stash_class(const vmem_t *arena, unsigned which)
     return which == VMEM_STASH_SPANS || vmem_is_ordered(arena) ? VMEM_CLASS_NODE : VMEM_CLASS_TAG;
 }
 
+/* How many tags to take at once: few for an arena that may never need many. */
+static uint32_t batch_size(const vmem_t *arena, unsigned which, uint32_t count)
+{
+    return which == VMEM_STASH_SPANS || arena->hash.count < VMEM_STASH_FILL ? count
+                                                                            : VMEM_STASH_FILL;
+}
+
 /* Takes tags from the pool until `count` are there. Drops the lock for that. */
 static int fill_stash(vmem_t *arena, unsigned which, uint32_t count, unsigned long *state)
 {
     while (stash_of(arena, which)->count < count) {
         struct vmem_stash batch = {.first = 0};
-        uint32_t want = which == VMEM_STASH_SPANS ? count : VMEM_STASH_FILL;
+        uint32_t want = batch_size(arena, which, count);
         int error;
 
         vmem_port_unlock(&arena->lock, *state);
@@ -56,7 +63,7 @@ int vmem_prepare(vmem_t *arena, uint32_t segments, uint32_t spans, unsigned long
     int error;
 
     *state = vmem_port_lock(&arena->lock);
-    if (arena->hash.resize)
+    if (!vmem_hash_insertion_is_short(&arena->hash))
         vmem_hash_tend(arena, state);
     do {
         error = fill_stash(arena, VMEM_STASH_SPANS, spans, state);
@@ -148,7 +155,8 @@ bool vmem_segment_cut(vmem_t *arena, vmem_link_t link, vmem_addr_t addr, vmem_si
         if (behind != 0)
             vmem_segment_new_free(arena, vmem_stash_pop(stash), next, addr + size, behind);
     }
-    vmem_segment_mark(arena, link, vmem_tag_at(link), caller);
+    vmem_segment_mark(arena, vmem_tag_at(link), caller);
+    vmem_hash_insert(&arena->hash, link, vmem_tag_at(link));
     return true;
 }
 
@@ -199,70 +207,114 @@ int vmem_allocate(vmem_t *arena, vmem_size_t size, const struct vmem_constraints
 }
 
 /*
- * Cuts `size` off a segment. As vmem_segment_cut, but knows the segment's list and that nothing is
- * left in front.
+ * The common paths: instant and best fit in a freelist arena, without constraints. To keep their
+ * instructions few, each function here is left by a call where it calls at all; what they cannot do
+ * is left to vmem_allocate. They are entered with the lock and drop it.
  */
-static inline vmem_link_t cut_listed(vmem_t *arena, unsigned list, vmem_link_t link,
-                                     struct vmem_tag *tag, vmem_size_t size)
-{
-    vmem_link_t rest = link;
-    unsigned rest_list;
 
-    if (tag->size == size) {
-        vmem_freelist_remove(arena, list, tag);
-        return link;
-    }
-    link = vmem_segment_split_off(arena, rest, tag, size);
-    tag->addr += size;
-    tag->size -= size;
-    rest_list = vmem_freelist_of(arena, tag->size);
-    if (rest_list != list) {
-        vmem_freelist_remove(arena, list, tag);
-        vmem_freelist_push(arena, rest_list, rest, tag);
-    }
-    return link;
-}
-
-/* What vmem_alloc cannot do on its short path. */
 static __attribute__((noinline)) int alloc_slowly(vmem_t *arena, vmem_size_t size, unsigned flags,
                                                   vmem_addr_t *addrp, uintptr_t caller)
 {
     return vmem_allocate(arena, size, NULL, flags, addrp, "vmem_alloc", caller);
 }
 
+/* Allocates `tag`, which is in no index. */
+VMEM_INLINE int finish(vmem_t *arena, vmem_link_t link, struct vmem_tag *tag, vmem_addr_t *addrp,
+                       unsigned long state, uintptr_t caller)
+{
+    vmem_segment_mark(arena, tag, caller);
+    vmem_hash_insert_short(&arena->hash, link, tag);
+    *addrp = tag->addr;
+    arena->cursor = tag->addr + tag->size;
+    vmem_port_unlock(&arena->lock, state);
+    return 0;
+}
+
+/* Allocates the front of a free segment that is larger than `size`. */
+VMEM_INLINE int carve(vmem_t *arena, unsigned list, vmem_link_t rest, vmem_size_t size,
+                      vmem_addr_t *addrp, unsigned long state, uintptr_t caller)
+{
+    struct vmem_tag *rest_tag = vmem_tag_at(rest);
+    vmem_link_t link = vmem_segment_split_off(arena, rest, rest_tag, size);
+    unsigned rest_list;
+
+    rest_tag->addr += size;
+    rest_tag->size -= size;
+    rest_list = vmem_freelist_of(arena, rest_tag->size);
+    if (rest_list != list) {
+        vmem_freelist_remove(arena, list, rest, rest_tag);
+        vmem_freelist_push(arena, rest_list, rest, rest_tag);
+    }
+    return finish(arena, link, vmem_tag_at(link), addrp, state, caller);
+}
+
+/* Allocates the front of the first segment of a list. */
+static __attribute__((noinline)) int carve_first(vmem_t *arena, unsigned list, vmem_size_t size,
+                                                 vmem_addr_t *addrp, unsigned long state,
+                                                 uintptr_t caller)
+{
+    return carve(arena, list, arena->freelist.heads[list], size, addrp, state, caller);
+}
+
+static __attribute__((noinline)) int alloc_best(vmem_t *arena, vmem_size_t size, vmem_addr_t *addrp,
+                                                uintptr_t caller)
+{
+    unsigned long state = vmem_port_lock(&arena->lock);
+    vmem_size_t rounded = vmem_round(arena, size);
+    unsigned list = VMEM_NO_LIST;
+    vmem_link_t link;
+
+    if (rounded != 0 && vmem_hash_insertion_is_short(&arena->hash) &&
+        arena->stash[VMEM_STASH_SEGMENTS].first != 0)
+        list = vmem_freelist_best(arena, rounded, &link);
+    if (list == VMEM_NO_LIST) {
+        vmem_port_unlock(&arena->lock, state);
+        return alloc_slowly(arena, size, VMEM_BESTFIT, addrp, caller);
+    }
+    if (vmem_tag_at(link)->size != rounded)
+        return carve(arena, list, link, rounded, addrp, state, caller);
+    vmem_freelist_remove(arena, list, link, vmem_tag_at(link));
+    return finish(arena, link, vmem_tag_at(link), addrp, state, caller);
+}
+
+/* Any policy, any parameters. */
+static __attribute__((noinline)) int alloc_other(vmem_t *arena, vmem_size_t size, unsigned flags,
+                                                 vmem_addr_t *addrp, uintptr_t caller)
+{
+    if (arena != NULL && addrp != NULL && flags == VMEM_BESTFIT)
+        return alloc_best(arena, size, addrp, caller);
+    return alloc_slowly(arena, size, flags, addrp, caller);
+}
+
 int vmem_alloc(vmem_t *arena, vmem_size_t size, unsigned flags, vmem_addr_t *addrp)
 {
     uintptr_t caller = (uintptr_t)__builtin_return_address(0);
-    unsigned list = VMEM_NO_LIST;
     vmem_size_t rounded;
     unsigned long state;
     struct vmem_tag *tag;
     vmem_link_t link;
+    unsigned list;
 
-    if (VMEM_UNLIKELY(arena == NULL || addrp == NULL || flags > VMEM_BESTFIT))
-        return alloc_slowly(arena, size, flags, addrp, caller);
+    if (VMEM_UNLIKELY(arena == NULL || addrp == NULL || flags != VMEM_INSTANTFIT))
+        return alloc_other(arena, size, flags, addrp, caller);
     rounded = vmem_round(arena, size);
     if (VMEM_UNLIKELY(rounded == 0))
-        return alloc_slowly(arena, size, flags, addrp, caller);
+        return alloc_other(arena, size, flags, addrp, caller);
 
     state = vmem_port_lock(&arena->lock);
-    if (VMEM_LIKELY(arena->stash[VMEM_STASH_SEGMENTS].first != 0 && !arena->hash.resize)) {
-        if (flags == VMEM_BESTFIT)
-            list = vmem_freelist_best(arena, rounded, &link);
-        else
-            list = vmem_freelist_instant(arena, rounded, &link);
+    list = vmem_freelist_instant(arena, rounded); /* none in an ordered arena */
+    if (VMEM_LIKELY(list != VMEM_NO_LIST && vmem_hash_insertion_is_short(&arena->hash))) {
+        link = arena->freelist.heads[list];
+        tag = vmem_tag_at(link);
+        if (tag->size == rounded) {
+            vmem_freelist_set_head(arena, list, tag->list_next);
+            return finish(arena, link, tag, addrp, state, caller);
+        }
+        if (VMEM_LIKELY(arena->stash[VMEM_STASH_SEGMENTS].first != 0))
+            return carve_first(arena, list, rounded, addrp, state, caller);
     }
-    if (VMEM_UNLIKELY(list == VMEM_NO_LIST)) { /* always so in an ordered arena */
-        vmem_port_unlock(&arena->lock, state);
-        return alloc_slowly(arena, size, flags, addrp, caller);
-    }
-    tag = vmem_tag_at(link);
-    *addrp = tag->addr;
-    arena->cursor = tag->addr + rounded;
-    link = cut_listed(arena, list, link, tag, rounded);
-    vmem_segment_mark(arena, link, vmem_tag_at(link), caller);
     vmem_port_unlock(&arena->lock, state);
-    return 0;
+    return alloc_slowly(arena, size, flags, addrp, caller);
 }
 
 int vmem_xalloc(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *c, unsigned flags,

@@ -126,6 +126,7 @@ static void init(vmem_t *arena, const struct vmem_params *params)
     arena->ctx = params->ctx;
     arena->imports = params->source != NULL || params->import != NULL;
     arena->depth = params->source != NULL ? (uint8_t)(params->source->depth + 1) : 0;
+    vmem_hash_init(&arena->hash, arena->imports || vmem_is_ordered(arena));
     quanta = vmem_shift_right(params->size, (unsigned)arena->quantum_shift);
     arena->freelist.sublist_bits =
         !arena->imports && quanta != 0 && quanta <= vmem_bit(VMEM_SMALL_BITS)
@@ -164,8 +165,7 @@ static void dismantle(vmem_t *arena)
     vmem_pool_return(&arena->stash[VMEM_STASH_SEGMENTS]);
     vmem_pool_return(&arena->stash[VMEM_STASH_SPANS]);
     vmem_freelist_destroy(arena);
-    if (arena->hash.buckets != NULL)
-        vmem_hash_destroy(&arena->hash);
+    vmem_hash_destroy(&arena->hash);
     vmem_pool_free(arena, sizeof *arena);
 }
 
@@ -184,7 +184,7 @@ int vmem_create(const struct vmem_params *params, vmem_t **arenap)
     if (arena == NULL)
         return -VMEM_ENOMEM;
     init(arena, params);
-    if (!vmem_hash_create(&arena->hash) || !make_anchor(arena) ||
+    if (!make_anchor(arena) ||
         (params->size != 0 && vmem_add(arena, params->base, params->size, 0) != 0)) {
         dismantle(arena);
         return -VMEM_ENOMEM;

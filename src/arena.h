@@ -30,15 +30,18 @@ void *memset(void *at, int byte, size_t size);
 struct vmem_hash {
     vmem_link_t *buckets; /* 2^bits chains */
     vmem_link_t *next;    /* the table that is being moved to; NULL: none */
-    size_t moved;         /* buckets before this have been moved there */
+    vmem_link_t *old;     /* moved away from, to be given back; NULL: none */
+    size_t moved;         /* buckets before this have been moved */
+    size_t count;         /* allocated segments */
+    size_t grow_from;     /* as many segments want a larger table, */
+    size_t shrink_below;  /*    fewer a smaller one */
+    size_t short_below;   /* with fewer, an insertion may take the short way; */
+    size_t short_above;   /*    with more, a removal */
     uint8_t shift;        /* of a hash value, to its bucket: word bits less `bits` */
     uint8_t next_shift;
-    bool resize;      /* wants another size; see vmem_hash_tend */
-    size_t count;     /* allocated segments */
-    size_t grow_at;   /* more than this many */
-    size_t shrink_at; /* fewer than this many */
-    vmem_link_t *old; /* moved away from, to be given back */
-    size_t old_size;  /* bytes */
+    uint8_t old_shift;
+    bool long_way;            /* removals always take it */
+    vmem_link_t smallest[16]; /* the table of a small arena */
 };
 
 struct vmem_freelist {

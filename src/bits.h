@@ -14,6 +14,9 @@
 #define VMEM_LIKELY(x) __builtin_expect(!!(x), 1)
 #define VMEM_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+/* For the few functions whose call would cost as much as their work. */
+#define VMEM_INLINE static inline __attribute__((always_inline))
+
 /* A word of a bitmap. */
 typedef uintptr_t vmem_word_t;
 enum { VMEM_WORD_BITS = (int)sizeof(vmem_word_t) * 8 };

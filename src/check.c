@@ -47,7 +47,7 @@ static enum vmem_fault_kind check_segment(const vmem_t *arena, vmem_link_t link,
         return VMEM_FAULT_ORDER;
     count->allocated++;
     count->in_use += tag->size;
-    return *vmem_hash_find(&arena->hash, tag->addr) == link ? VMEM_FAULT_NONE : VMEM_FAULT_HASH;
+    return vmem_hash_holds(&arena->hash, link) ? VMEM_FAULT_NONE : VMEM_FAULT_HASH;
 }
 
 /* The segments of a span, which have to fill it; *linkp becomes what follows. */

@@ -58,7 +58,7 @@ static vmem_link_t filled_span(vmem_link_t link)
     return prev->kind == VMEM_KIND_IMPORTED && prev->size == tag->size ? tag->prev : 0;
 }
 
-/* What remains to be done where there may be a span to release or tags to give back. */
+/* What remains to be done behind a merge: drops the lock, then gives back what is too much. */
 static __attribute__((noinline)) void tidy(vmem_t *arena, vmem_link_t link, unsigned long state)
 {
     vmem_link_t span = arena->imports ? filled_span(link) : 0;
@@ -72,40 +72,91 @@ static __attribute__((noinline)) void tidy(vmem_t *arena, vmem_link_t link, unsi
         vmem_span_release(arena, addr, size);
 }
 
-static __attribute__((noinline)) void arena_is_null(const char *call, vmem_addr_t addr,
-                                                    vmem_size_t size, uintptr_t caller)
-{
-    (void)vmem_fault_report(NULL, VMEM_FAULT_PARAMETER, call, "arena is NULL", addr, size, caller);
-}
-
-static inline void free_segment(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, const char *call,
-                                uintptr_t caller)
+/* Any arena, any parameters. */
+static __attribute__((noinline)) void free_slowly(vmem_t *arena, vmem_addr_t addr, vmem_size_t size,
+                                                  const char *call, uintptr_t caller)
 {
     unsigned long state;
     struct vmem_tag *tag;
     vmem_link_t *at;
     vmem_link_t link;
 
-    if (VMEM_UNLIKELY(arena == NULL)) {
-        arena_is_null(call, addr, size, caller);
+    if (arena == NULL) {
+        (void)vmem_fault_report(NULL, VMEM_FAULT_PARAMETER, call, "arena is NULL", addr, size,
+                                caller);
         return;
     }
     state = vmem_port_lock(&arena->lock);
     at = vmem_hash_find(&arena->hash, addr);
     link = *at;
-    tag = vmem_tag_at(link);
-    if (VMEM_UNLIKELY(link == 0 || tag->size != vmem_round(arena, size))) {
+    if (link == 0 || vmem_tag_at(link)->size != vmem_round(arena, size)) {
         vmem_fault_misuse(arena, call, addr, size, caller, state);
         return;
     }
+    tag = vmem_tag_at(link);
     vmem_hash_remove(&arena->hash, at, tag);
     arena->in_use -= tag->size;
     arena->frees++;
-    link = vmem_segment_merge(arena, link, tag);
-    if (VMEM_UNLIKELY(arena->imports || arena->stash[VMEM_STASH_SEGMENTS].count > VMEM_STASH_MAX))
+    link = vmem_segment_merge(arena, link, tag, vmem_tag_at(tag->prev), vmem_tag_at(tag->next));
+    tidy(arena, link, state);
+}
+
+/* Ends the common path where a neighbour is free. Drops the lock. */
+static __attribute__((noinline)) void merge(vmem_t *arena, vmem_link_t link, struct vmem_tag *tag,
+                                            struct vmem_tag *prev, struct vmem_tag *next,
+                                            unsigned long state)
+{
+    link = vmem_segment_merge(arena, link, tag, prev, next);
+    if (VMEM_UNLIKELY(arena->stash[VMEM_STASH_SEGMENTS].count > VMEM_STASH_MAX))
         tidy(arena, link, state);
     else
         vmem_port_unlock(&arena->lock, state);
+}
+
+/*
+ * The common path: a freelist arena that does not import, nothing to do for the hash, and a size
+ * that is given in quanta. It is left by a call where it calls at all, which keeps it short.
+ */
+VMEM_INLINE void free_segment(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, const char *call,
+                              uintptr_t caller)
+{
+    unsigned long state;
+    struct vmem_tag *tag;
+    struct vmem_tag *prev;
+    struct vmem_tag *next;
+    vmem_link_t *at;
+    vmem_link_t link;
+
+    if (VMEM_UNLIKELY(arena == NULL)) {
+        free_slowly(arena, addr, size, call, caller);
+        return;
+    }
+    state = vmem_port_lock(&arena->lock);
+    if (VMEM_UNLIKELY(!vmem_hash_removal_is_short(&arena->hash))) {
+        vmem_port_unlock(&arena->lock, state);
+        free_slowly(arena, addr, size, call, caller);
+        return;
+    }
+    at = vmem_hash_find_from(vmem_hash_bucket_short(&arena->hash, addr), addr);
+    link = *at;
+    tag = vmem_tag_at(link);
+    if (VMEM_UNLIKELY(link == 0 || tag->size != size)) {
+        vmem_port_unlock(&arena->lock, state);
+        free_slowly(arena, addr, size, call, caller);
+        return;
+    }
+    *at = tag->chain;
+    arena->hash.count--;
+    arena->in_use -= size;
+    arena->frees++;
+    prev = vmem_tag_at(tag->prev);
+    next = vmem_tag_at(tag->next);
+    if (vmem_tag_is_free(prev) || vmem_tag_is_free(next)) {
+        merge(arena, link, tag, prev, next, state);
+        return;
+    }
+    vmem_freelist_push(arena, vmem_freelist_of(arena, size), link, tag);
+    vmem_port_unlock(&arena->lock, state);
 }
 
 void vmem_free(vmem_t *arena, vmem_addr_t addr, vmem_size_t size)

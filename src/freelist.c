@@ -95,7 +95,8 @@ static void consider(const vmem_t *arena, const struct vmem_request *request, vm
     const struct vmem_tag *tag = vmem_tag_at(link);
     vmem_addr_t addr;
 
-    if (tag->size < request->size ||
+    if (tag->size < request->size || tag->addr > request->max ||
+        vmem_tag_last(tag) < request->min ||
         !vmem_fit(request, arena->cursor, tag->addr, vmem_tag_last(tag), &addr) ||
         !is_better(arena, request, best, tag, addr))
         return;
@@ -173,7 +174,8 @@ static void search_by_size(const vmem_t *arena, const struct vmem_request *reque
     if (request->policy == VMEM_INSTANTFIT && sufficient != 0)
         scan(arena, request, sure, VMEM_NO_LIST, 1, best);
     else
-        scan(arena, request, own, VMEM_NO_LIST, VMEM_FIT_LOOK, best);
+        scan(arena, request, own, VMEM_NO_LIST, request->plain ? VMEM_FIT_LOOK : VMEM_BEST_LOOK,
+             best);
     if (best->found || (request->plain && (arena->flags & VMEM_ARENA_STRICT) != 0))
         return;
     /* What no list promises: from `sure` on, the first segment would have served. */
@@ -222,7 +224,7 @@ static size_t recount_list(const vmem_t *arena, unsigned list, size_t limit)
     for (vmem_link_t link = arena->freelist.heads[list]; link != 0;) {
         const struct vmem_tag *tag = vmem_tag_at(link);
 
-        if (!vmem_tag_is_free(tag) || tag->list_prev != prev ||
+        if (!vmem_tag_is_free(tag) || (prev != 0 && tag->list_prev != prev) ||
             vmem_freelist_of(arena, tag->size) != list || ++count > limit)
             return SIZE_MAX;
         prev = link;

@@ -68,26 +68,34 @@ static inline void vmem_freelist_push(vmem_t *arena, unsigned list, vmem_link_t 
     }
 }
 
-static inline void vmem_freelist_remove(vmem_t *arena, unsigned list, const struct vmem_tag *tag)
+/* The first segment of a list has become another; 0: it is empty. */
+static inline void vmem_freelist_set_head(vmem_t *arena, unsigned list, vmem_link_t link)
 {
     struct vmem_freelist *freelist = &arena->freelist;
-    vmem_link_t next = tag->list_next;
-    vmem_link_t prev = tag->list_prev;
 
-    if (next != 0)
-        vmem_tag_at(next)->list_prev = prev;
-    if (prev != 0) {
-        vmem_tag_at(prev)->list_next = next;
-        return;
-    }
-    freelist->heads[list] = next;
-    if (next == 0) {
+    freelist->heads[list] = link;
+    if (VMEM_UNLIKELY(link == 0)) {
         vmem_word_t *word = &freelist->map[list / VMEM_WORD_BITS];
 
         *word &= ~((vmem_word_t)1 << (list % VMEM_WORD_BITS));
         if (*word == 0)
             freelist->summary &= ~((vmem_word_t)1 << (list / VMEM_WORD_BITS));
     }
+}
+
+/* The list_prev of a list's first segment means nothing, so that taking one touches no other. */
+static inline void vmem_freelist_remove(vmem_t *arena, unsigned list, vmem_link_t link,
+                                        const struct vmem_tag *tag)
+{
+    vmem_link_t next = tag->list_next;
+
+    if (arena->freelist.heads[list] == link) {
+        vmem_freelist_set_head(arena, list, next);
+        return;
+    }
+    vmem_tag_at(tag->list_prev)->list_next = next;
+    if (next != 0)
+        vmem_tag_at(next)->list_prev = tag->list_prev;
 }
 
 /* The first list at or above `list` that is not empty. */
@@ -111,21 +119,14 @@ static inline unsigned vmem_freelist_next(const vmem_t *arena, unsigned list)
     return i * VMEM_WORD_BITS + vmem_word_lsb(word);
 }
 
-/*
- * Instant fit without constraints: the first segment of the first list that is sure to fit, and the
- * list; VMEM_NO_LIST: none is sure.
- */
-static inline unsigned vmem_freelist_instant(const vmem_t *arena, vmem_size_t size,
-                                             vmem_link_t *linkp)
+/* Instant fit without constraints: the first list all of whose segments hold `size`. */
+static inline unsigned vmem_freelist_instant(const vmem_t *arena, vmem_size_t size)
 {
-    unsigned list = vmem_freelist_next(arena, vmem_freelist_above(arena, size));
-
-    if (list != VMEM_NO_LIST)
-        *linkp = arena->freelist.heads[list];
-    return list;
+    return vmem_freelist_next(arena, vmem_freelist_above(arena, size));
 }
 
-/* Best fit without constraints, likewise. */
+/* Best fit without constraints: a segment, and its list; VMEM_NO_LIST: none is found in a few
+ * looks. */
 unsigned vmem_freelist_best(const vmem_t *arena, vmem_size_t size, vmem_link_t *linkp);
 
 bool vmem_freelist_search(const vmem_t *arena, const struct vmem_request *request,

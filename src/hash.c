@@ -7,22 +7,36 @@
  * i of one table becomes buckets 2i and 2i+1 of one twice the size, and chains can
  * be moved one by one in order: what lies before `moved` is in the next table.
  *
- * Growth begins at one segment a bucket. A new table needs memory, which may not
- * be had under the arena's lock, so insertion and removal only note that another
- * size is wanted; the next allocation gets the table before it takes the lock
+ * Growth begins at one segment a bucket, shrinking at an eighth. A new table needs
+ * memory, which may not be had under the arena's lock: the next allocation that
+ * finds the count past a limit gets the table before it takes the lock
  * (vmem_hash_tend). Each insertion and removal from then on moves VMEM_HASH_STEP
  * buckets: growth from N buckets is over after N/2 of them, and the next can be
  * due after N more segments at the soonest.
  *
- * A table that is refused leaves longer chains, and is asked for again later.
+ * Most operations find nothing to do and take a short way. Two limits of the count
+ * say whether they may; while there is something to move or an old table to give
+ * back, they are such that none may, so that the short way looks at nothing else.
+ *
+ * A table that is refused leaves longer chains, and is asked for again later. The
+ * smallest stands in the arena itself.
  *
  * Cost: O(1) expected; no operation moves more than VMEM_HASH_STEP chains.
  */
 #include "hash.h"
 
+_Static_assert(sizeof((struct vmem_hash *)0)->smallest / sizeof(vmem_link_t) ==
+                   1 << VMEM_HASH_BITS_MIN,
+               "the smallest table has its size");
+
 static unsigned hash_bits(unsigned shift)
 {
     return (unsigned)VMEM_WORD_BITS - shift;
+}
+
+static size_t bucket_count(unsigned shift)
+{
+    return (size_t)1 << hash_bits(shift);
 }
 
 static size_t table_size(unsigned shift)
@@ -30,12 +44,35 @@ static size_t table_size(unsigned shift)
     return sizeof(vmem_link_t) << hash_bits(shift);
 }
 
+static vmem_link_t *table_alloc(struct vmem_hash *hash, unsigned shift)
+{
+    if (hash_bits(shift) == VMEM_HASH_BITS_MIN)
+        return hash->smallest;
+    return (vmem_link_t *)vmem_pool_alloc(table_size(shift));
+}
+
+static void table_free(const struct vmem_hash *hash, vmem_link_t *table, unsigned shift)
+{
+    if (table != NULL && table != hash->smallest)
+        vmem_pool_free(table, table_size(shift));
+}
+
+/* When a table of this size is too small or too large. */
 static void set_limits(struct vmem_hash *hash)
 {
-    size_t buckets = (size_t)1 << hash_bits(hash->shift);
+    size_t buckets = bucket_count(hash->shift);
 
-    hash->grow_at = buckets;
-    hash->shrink_at = hash_bits(hash->shift) > VMEM_HASH_BITS_MIN ? buckets / 8 : 0;
+    hash->grow_from = hash->shift > 0 ? buckets : SIZE_MAX;
+    hash->shrink_below = buckets > (1 << VMEM_HASH_BITS_MIN) ? buckets / 8 : 0;
+}
+
+/* Who may take the short way from now on. */
+static void set_ways(struct vmem_hash *hash)
+{
+    bool busy = hash->next != NULL || hash->old != NULL;
+
+    hash->short_below = busy || hash->count < hash->shrink_below ? 0 : hash->grow_from;
+    hash->short_above = busy || hash->long_way ? SIZE_MAX : hash->shrink_below;
 }
 
 /* Buckets of the next table that the first `moved` of this one correspond to. */
@@ -57,44 +94,54 @@ static void move_chain(struct vmem_hash *hash, vmem_link_t link)
     }
 }
 
-vmem_link_t *vmem_hash_bucket_moving(const struct vmem_hash *hash, vmem_word_t value)
+static void move_bucket(struct vmem_hash *hash)
 {
-    size_t i = value >> hash->shift;
+    vmem_link_t chain = hash->buckets[hash->moved];
+    size_t cleared = next_buckets(hash);
 
-    return i < hash->moved ? &hash->next[value >> hash->next_shift] : &hash->buckets[i];
+    hash->buckets[hash->moved++] = 0;
+    while (cleared < next_buckets(hash)) /* a table comes as it is, not zeroed */
+        hash->next[cleared++] = 0;
+    move_chain(hash, chain);
 }
 
+/* Moves a few buckets, if there is a table to move them to. */
 static void step(struct vmem_hash *hash)
 {
-    size_t buckets = (size_t)1 << hash_bits(hash->shift);
+    size_t buckets = bucket_count(hash->shift);
 
-    for (unsigned i = 0; i < VMEM_HASH_STEP && hash->moved < buckets; i++) {
-        vmem_link_t chain = hash->buckets[hash->moved];
-        size_t cleared = next_buckets(hash);
-
-        hash->buckets[hash->moved++] = 0;
-        while (cleared < next_buckets(hash)) /* a table comes as it is, not zeroed */
-            hash->next[cleared++] = 0;
-        move_chain(hash, chain);
-    }
+    if (hash->next == NULL)
+        return;
+    for (unsigned i = 0; i < VMEM_HASH_STEP && hash->moved < buckets; i++)
+        move_bucket(hash);
     if (hash->moved < buckets)
         return;
     hash->old = hash->buckets;
-    hash->old_size = table_size(hash->shift);
+    hash->old_shift = hash->shift;
     hash->buckets = hash->next;
     hash->shift = hash->next_shift;
     hash->next = NULL;
     hash->moved = 0;
     set_limits(hash);
-    hash->resize = true; /* to have the old table given back */
 }
 
-void vmem_hash_attend(struct vmem_hash *hash)
+void vmem_hash_insert(struct vmem_hash *hash, vmem_link_t link, struct vmem_tag *tag)
 {
-    if (hash->next != NULL)
-        step(hash);
-    else
-        hash->resize = true;
+    vmem_link_t *bucket;
+
+    step(hash);
+    bucket = vmem_hash_bucket(hash, tag->addr);
+    hash->count++;
+    tag->chain = *bucket;
+    *bucket = link;
+}
+
+void vmem_hash_remove(struct vmem_hash *hash, vmem_link_t *at, const struct vmem_tag *tag)
+{
+    *at = tag->chain;
+    hash->count--;
+    step(hash);
+    set_ways(hash);
 }
 
 void vmem_hash_finish(struct vmem_hash *hash)
@@ -103,77 +150,100 @@ void vmem_hash_finish(struct vmem_hash *hash)
         step(hash);
 }
 
-bool vmem_hash_create(struct vmem_hash *hash)
+void vmem_hash_init(struct vmem_hash *hash, bool long_way)
 {
+    memset(hash, 0, sizeof *hash);
+    hash->buckets = hash->smallest;
     hash->shift = (uint8_t)(VMEM_WORD_BITS - VMEM_HASH_BITS_MIN);
-    hash->buckets = (vmem_link_t *)vmem_pool_alloc(table_size(hash->shift));
+    hash->long_way = long_way;
     set_limits(hash);
-    if (hash->buckets == NULL)
-        return false;
-    memset(hash->buckets, 0, table_size(hash->shift));
-    return true;
+    set_ways(hash);
 }
 
 void vmem_hash_destroy(struct vmem_hash *hash)
 {
     vmem_hash_finish(hash);
-    if (hash->old != NULL)
-        vmem_pool_free(hash->old, hash->old_size);
-    vmem_pool_free(hash->buckets, table_size(hash->shift));
+    table_free(hash, hash->old, hash->old_shift);
+    table_free(hash, hash->buckets, hash->shift);
 }
 
 /* The shift that the count asks for: the same, or one more or less. */
 static unsigned wanted_shift(const struct vmem_hash *hash)
 {
-    if (hash->count > hash->grow_at && hash->shift > 0)
+    if (hash->count >= hash->grow_from)
         return hash->shift - 1U;
-    if (hash->count < hash->shrink_at)
+    if (hash->count < hash->shrink_below)
         return hash->shift + 1U;
     return hash->shift;
+}
+
+static void give_old_back(vmem_t *arena, unsigned long *state)
+{
+    struct vmem_hash *hash = &arena->hash;
+    vmem_link_t *old = hash->old;
+    unsigned shift = hash->old_shift;
+
+    hash->old = NULL;
+    vmem_port_unlock(&arena->lock, *state);
+    table_free(hash, old, shift);
+    *state = vmem_port_lock(&arena->lock);
+}
+
+/* A table was refused: asks again when the count is a quarter larger, or half. */
+static void live_with(struct vmem_hash *hash, bool growing)
+{
+    if (growing)
+        hash->grow_from = hash->count + hash->count / 4;
+    else
+        hash->shrink_below = hash->count / 2;
+}
+
+static void get_table(vmem_t *arena, unsigned shift, unsigned long *state)
+{
+    struct vmem_hash *hash = &arena->hash;
+    unsigned from = hash->shift;
+    vmem_link_t *table;
+
+    vmem_port_unlock(&arena->lock, *state);
+    table = table_alloc(hash, shift);
+    *state = vmem_port_lock(&arena->lock);
+    if (hash->next != NULL || hash->old != NULL || hash->shift != from) {
+        vmem_port_unlock(&arena->lock, *state); /* another thread was faster */
+        table_free(hash, table, shift);
+        *state = vmem_port_lock(&arena->lock);
+    } else if (table == NULL) {
+        live_with(hash, shift < from);
+    } else {
+        hash->next = table;
+        hash->next_shift = (uint8_t)shift;
+    }
 }
 
 void vmem_hash_tend(vmem_t *arena, unsigned long *state)
 {
     struct vmem_hash *hash = &arena->hash;
-    vmem_link_t *old = hash->old;
-    size_t old_size = hash->old_size;
-    unsigned shift = wanted_shift(hash);
-    unsigned from = hash->shift;
-    vmem_link_t *table = NULL;
+    unsigned shift;
 
-    hash->old = NULL;
-    hash->resize = false;
-    if (old == NULL && (shift == from || hash->next != NULL))
+    if (hash->next != NULL)
         return;
+    if (hash->old != NULL)
+        give_old_back(arena, state);
+    shift = wanted_shift(hash);
+    if (hash->next == NULL && shift != hash->shift)
+        get_table(arena, shift, state);
+    set_ways(hash);
+}
 
-    vmem_port_unlock(&arena->lock, *state);
-    if (old != NULL)
-        vmem_pool_free(old, old_size);
-    if (shift != from)
-        table = (vmem_link_t *)vmem_pool_alloc(table_size(shift));
-    *state = vmem_port_lock(&arena->lock);
+bool vmem_hash_holds(const struct vmem_hash *hash, vmem_link_t link)
+{
+    vmem_link_t at = *vmem_hash_bucket(hash, vmem_tag_at(link)->addr);
 
-    if (shift == from)
-        return;
-    if (hash->next != NULL || hash->shift != from) { /* another thread was faster */
-        vmem_port_unlock(&arena->lock, *state);
-        if (table != NULL)
-            vmem_pool_free(table, table_size(shift));
-        *state = vmem_port_lock(&arena->lock);
-        return;
+    for (size_t i = 0; at != 0 && i < hash->count; i++) {
+        if (at == link)
+            return true;
+        at = vmem_tag_at(at)->chain;
     }
-    if (table == NULL) {
-        if (shift < from)
-            hash->grow_at = hash->count + hash->count / 4; /* ask again by then */
-        else
-            hash->shrink_at /= 2;
-        return;
-    }
-    hash->next = table;
-    hash->next_shift = (uint8_t)shift;
-    hash->moved = 0;
-    hash->grow_at = 0; /* every insertion and removal is to move some */
-    hash->shrink_at = SIZE_MAX;
+    return false;
 }
 
 /* Counts one chain, whose segments belong to bucket i; SIZE_MAX: one does not, or it is circular.
@@ -209,8 +279,8 @@ static size_t table_count(const struct vmem_hash *hash, const vmem_link_t *table
 
 size_t vmem_hash_recount(const struct vmem_hash *hash)
 {
-    size_t buckets = (size_t)1 << hash_bits(hash->shift);
-    size_t count = table_count(hash, hash->buckets, hash->shift, hash->moved, buckets);
+    size_t count =
+        table_count(hash, hash->buckets, hash->shift, hash->moved, bucket_count(hash->shift));
     size_t moved;
 
     if (hash->next == NULL || count == SIZE_MAX)

@@ -28,40 +28,46 @@ static inline vmem_word_t vmem_hash_value(vmem_addr_t addr)
 #endif
 }
 
-/*
- * The count has passed a limit: asks for another table, or moves a few chains to it. The limits are
- * such that every insertion and removal comes here while there is something to move.
- */
-void vmem_hash_attend(struct vmem_hash *hash);
-
-/* The bucket of an address while the segments are being moved to another table. */
-vmem_link_t *vmem_hash_bucket_moving(const struct vmem_hash *hash, vmem_word_t value);
-
-static inline vmem_link_t *vmem_hash_bucket(const struct vmem_hash *hash, vmem_addr_t addr)
+/* The short way, for the common paths: there is nothing to move, and no other table is wanted. */
+static inline bool vmem_hash_insertion_is_short(const struct vmem_hash *hash)
 {
-    vmem_word_t value = vmem_hash_value(addr);
-
-    if (VMEM_UNLIKELY(hash->next != NULL))
-        return vmem_hash_bucket_moving(hash, value);
-    return &hash->buckets[value >> hash->shift];
+    return VMEM_LIKELY(hash->count < hash->short_below);
 }
 
-static inline void vmem_hash_insert(struct vmem_hash *hash, vmem_link_t link, struct vmem_tag *tag)
+static inline bool vmem_hash_removal_is_short(const struct vmem_hash *hash)
 {
-    vmem_link_t *bucket;
+    return VMEM_LIKELY(hash->count > hash->short_above);
+}
 
-    if (VMEM_UNLIKELY(++hash->count > hash->grow_at))
-        vmem_hash_attend(hash);
-    bucket = vmem_hash_bucket(hash, tag->addr);
+static inline vmem_link_t *vmem_hash_bucket_short(const struct vmem_hash *hash, vmem_addr_t addr)
+{
+    return &hash->buckets[vmem_hash_value(addr) >> hash->shift];
+}
+
+static inline void vmem_hash_insert_short(struct vmem_hash *hash, vmem_link_t link,
+                                          struct vmem_tag *tag)
+{
+    vmem_link_t *bucket = vmem_hash_bucket_short(hash, tag->addr);
+
+    hash->count++;
     tag->chain = *bucket;
     *bucket = link;
 }
 
-/* Where the chain points to the allocated segment that starts at addr; *result 0: there is none. */
-static inline vmem_link_t *vmem_hash_find(const struct vmem_hash *hash, vmem_addr_t addr)
-{
-    vmem_link_t *at = vmem_hash_bucket(hash, addr);
+/* The long way, which moves a few chains to the next table if there is one. */
+void vmem_hash_insert(struct vmem_hash *hash, vmem_link_t link, struct vmem_tag *tag);
 
+static inline vmem_link_t *vmem_hash_bucket(const struct vmem_hash *hash, vmem_addr_t addr)
+{
+    vmem_word_t value = vmem_hash_value(addr);
+    size_t i = value >> hash->shift;
+
+    return i < hash->moved ? &hash->next[value >> hash->next_shift] : &hash->buckets[i];
+}
+
+/* Where the chain points to the allocated segment that starts at addr; *result 0: there is none. */
+static inline vmem_link_t *vmem_hash_find_from(vmem_link_t *at, vmem_addr_t addr)
+{
     while (*at != 0) {
         struct vmem_tag *tag = vmem_tag_at(*at);
 
@@ -72,27 +78,29 @@ static inline vmem_link_t *vmem_hash_find(const struct vmem_hash *hash, vmem_add
     return at;
 }
 
-/* Removes what vmem_hash_find found. */
-static inline void vmem_hash_remove(struct vmem_hash *hash, vmem_link_t *at,
-                                    const struct vmem_tag *tag)
+static inline vmem_link_t *vmem_hash_find(const struct vmem_hash *hash, vmem_addr_t addr)
 {
-    *at = tag->chain;
-    if (VMEM_UNLIKELY(--hash->count < hash->shrink_at))
-        vmem_hash_attend(hash);
+    return vmem_hash_find_from(vmem_hash_bucket(hash, addr), addr);
 }
 
-/* The first table: false, no memory. Without the lock. */
-bool vmem_hash_create(struct vmem_hash *hash);
+/* Removes what vmem_hash_find found. */
+void vmem_hash_remove(struct vmem_hash *hash, vmem_link_t *at, const struct vmem_tag *tag);
+
+/* An empty hash; long_way: its removals are always to take that. Needs no memory. */
+void vmem_hash_init(struct vmem_hash *hash, bool long_way);
 void vmem_hash_destroy(struct vmem_hash *hash);
 
 /*
  * What takes memory: gives the old table back, allocates a larger or smaller one where that is
- * wanted. Called with the lock, which it drops. A refusal is lived with.
+ * wanted. Called with the lock, which it may drop. A refusal is lived with.
  */
 void vmem_hash_tend(vmem_t *arena, unsigned long *state);
 
 /* Moves all that is left to move. */
 void vmem_hash_finish(struct vmem_hash *hash);
+
+/* Whether the hash finds this tag. Ends even in chains that are circular. */
+bool vmem_hash_holds(const struct vmem_hash *hash, vmem_link_t link);
 
 /* Counts the segments in all chains, SIZE_MAX where one stands in the wrong chain. */
 size_t vmem_hash_recount(const struct vmem_hash *hash);

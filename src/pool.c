@@ -5,8 +5,8 @@
  * Concepts
  * --------
  * 1. All of it comes in pages: first VMEM_CONFIG_STATIC_PAGES of .bss, then pages
- *    that the port lends. A page is cut into blocks of one size, a power of two
- *    from 32 bytes to VMEM_BLOCK_MAX; its first block holds its header. What is
+ *    that the port lends. A page is cut into blocks of one size, from 32 bytes to
+ *    VMEM_BLOCK_MAX, and begins with a header. What is
  *    larger takes whole pages from the port (or one static page) and has no header.
  * 2. Tags are blocks as well. Their pages stand in windows (tag.h), so that a link
  *    of 32 bits can name them.
@@ -34,9 +34,8 @@
 #include <vmem/debug.h>
 
 enum {
-    VMEM_BLOCK_MIN_SHIFT = 5,
-    VMEM_BLOCK_CLASSES = 6,
-    VMEM_BLOCK_MAX = 1 << (VMEM_BLOCK_MIN_SHIFT + VMEM_BLOCK_CLASSES - 1),
+    VMEM_BLOCK_CLASSES = 16,
+    VMEM_BLOCK_MAX = 1024,
 
     /*
      * The tags that one allocation can need, all arenas of an import chain together: each marks a
@@ -50,7 +49,9 @@ enum {
      */
     VMEM_RESERVE = 2 * VMEM_TAGS_PER_CALL,
 
-    VMEM_LOW_WATER = 16
+    VMEM_LOW_WATER = 16,
+
+    VMEM_HEADER = 64 /* bytes at the start of a page */
 };
 
 struct vmem_page {
@@ -75,7 +76,7 @@ enum {
     VMEM_BLOCK_CLASS_NODE = sizeof(struct vmem_node) <= 64 ? 1 : 2
 };
 
-_Static_assert(sizeof(struct vmem_page) <= 64, "the header takes no more than two small blocks");
+_Static_assert(sizeof(struct vmem_page) <= VMEM_HEADER, "the header stands before the blocks");
 
 static _Alignas(
     VMEM_PAGE_SIZE) unsigned char static_pages[VMEM_CONFIG_STATIC_PAGES][VMEM_PAGE_SIZE];
@@ -95,9 +96,13 @@ static struct {
     .static_fresh = VMEM_CONFIG_STATIC_PAGES,
 };
 
+/* Block sizes: four to a power of two, so that at most a fifth is wasted. */
 static size_t block_size(unsigned block_class)
 {
-    return (size_t)1 << (VMEM_BLOCK_MIN_SHIFT + block_class);
+    static const uint16_t sizes[VMEM_BLOCK_CLASSES] = {
+        32, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, VMEM_BLOCK_MAX};
+
+    return sizes[block_class];
 }
 
 /* The smallest class for blocks of `size`, which is at most VMEM_BLOCK_MAX. */
@@ -216,10 +221,7 @@ static void list_remove(struct vmem_page_list *list, struct vmem_page *page)
 
 static size_t blocks_per_page(unsigned block_class)
 {
-    size_t size = block_size(block_class);
-    size_t header = size > sizeof(struct vmem_page) ? size : 64;
-
-    return (VMEM_PAGE_SIZE - header) / size;
+    return (VMEM_PAGE_SIZE - VMEM_HEADER) / block_size(block_class);
 }
 
 /* Cuts a page into blocks. False: no link can name it. */
@@ -537,7 +539,7 @@ vmem_link_t vmem_pool_gathered(vmem_link_t link)
     struct vmem_stash taken = {.first = 0};
 
     if (page->lent && page->used <= blocks_per_page(page->block_class) / 2 && first != page &&
-        (first->used > 0 || !first->lent))
+        (first->used > 0 || !first->lent) && available(page->block_class, false) > 0)
         take_tags(page->block_class, 1, &taken);
     vmem_port_unlock(&pool.lock, state);
     return taken.first;

@@ -23,12 +23,15 @@ enum {
 };
 
 /* Puts `to`, a copy of `from`, in its place in the freelist. */
-static void replace_in_freelist(vmem_t *arena, const struct vmem_tag *tag, vmem_link_t to)
+static void replace_in_freelist(vmem_t *arena, vmem_link_t from, vmem_link_t to)
 {
-    if (tag->list_prev != 0)
-        vmem_tag_at(tag->list_prev)->list_next = to;
+    const struct vmem_tag *tag = vmem_tag_at(from);
+    vmem_link_t *head = &arena->freelist.heads[vmem_freelist_of(arena, tag->size)];
+
+    if (*head == from)
+        *head = to;
     else
-        arena->freelist.heads[vmem_freelist_of(arena, tag->size)] = to;
+        vmem_tag_at(tag->list_prev)->list_next = to;
     if (tag->list_next != 0)
         vmem_tag_at(tag->list_next)->list_prev = to;
 }
@@ -51,8 +54,8 @@ static void move_tag(vmem_t *arena, vmem_link_t from, vmem_link_t to)
     else if (is_node)
         vmem_tree_replace(&arena->tree, from, to);
     else
-        replace_in_freelist(arena, tag, to);
-    if (arena->kept == from)
+        replace_in_freelist(arena, from, to);
+    if (arena->kept == from) /* another thread's, since strip */
         arena->kept = to;
 }
 

@@ -116,7 +116,8 @@ int vmem_split(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, vmem_size_t of
         vmem_tag_insert_before(link, tag->next);
         tag->size = offset;
         arena->in_use -= rest->size; /* which marking adds */
-        vmem_segment_mark(arena, link, rest, caller);
+        vmem_segment_mark(arena, rest, caller);
+        vmem_hash_insert(&arena->hash, link, rest);
         arena->splits++;
     }
     vmem_port_unlock(&arena->lock, state);

@@ -34,12 +34,12 @@ static inline void vmem_index_remove(vmem_t *arena, vmem_link_t link, const stru
     if (VMEM_UNLIKELY(vmem_is_ordered(arena)))
         vmem_tree_remove(&arena->tree, link);
     else
-        vmem_freelist_remove(arena, vmem_freelist_of(arena, tag->size), tag);
+        vmem_freelist_remove(arena, vmem_freelist_of(arena, tag->size), link, tag);
 }
 
 /* Gives a free segment another range, where it stands between its neighbours. */
-static inline void vmem_index_change(vmem_t *arena, vmem_link_t link, struct vmem_tag *tag,
-                                     vmem_addr_t addr, vmem_size_t size)
+VMEM_INLINE void vmem_index_change(vmem_t *arena, vmem_link_t link, struct vmem_tag *tag,
+                                   vmem_addr_t addr, vmem_size_t size)
 {
     vmem_size_t old_size = tag->size;
 
@@ -48,7 +48,7 @@ static inline void vmem_index_change(vmem_t *arena, vmem_link_t link, struct vme
     if (VMEM_UNLIKELY(vmem_is_ordered(arena))) {
         vmem_tree_resized(link);
     } else if (!vmem_freelist_is_same(arena, old_size, size)) {
-        vmem_freelist_remove(arena, vmem_freelist_of(arena, old_size), tag);
+        vmem_freelist_remove(arena, vmem_freelist_of(arena, old_size), link, tag);
         vmem_freelist_push(arena, vmem_freelist_of(arena, size), link, tag);
     }
 }
@@ -89,9 +89,8 @@ static inline void vmem_segment_new_free(vmem_t *arena, vmem_link_t link, vmem_l
     vmem_index_insert(arena, link, tag);
 }
 
-/* Makes [addr, addr + size) of a free segment, whose tag is given, an allocated one. */
-static inline void vmem_segment_mark(vmem_t *arena, vmem_link_t link, struct vmem_tag *tag,
-                                     uintptr_t caller)
+/* Makes a segment that is in no index allocated; the hash still has to hear of it. */
+static inline void vmem_segment_mark(vmem_t *arena, struct vmem_tag *tag, uintptr_t caller)
 {
     tag->kind = VMEM_KIND_ALLOCATED;
 #if VMEM_CONFIG_DEBUG
@@ -100,7 +99,6 @@ static inline void vmem_segment_mark(vmem_t *arena, vmem_link_t link, struct vme
     (void)caller;
 #endif
     arena->in_use += tag->size;
-    vmem_hash_insert(&arena->hash, link, tag);
 }
 
 /*
@@ -128,43 +126,43 @@ bool vmem_segment_cut(vmem_t *arena, vmem_link_t link, vmem_addr_t addr, vmem_si
                       uintptr_t caller);
 
 /*
- * Makes a segment free that is in no index any more, and merges it with its free neighbours; the
- * tags that this leaves over go to the stash. Returns the free segment that contains it.
+ * Makes a segment free that is in no index any more, and merges it with those of its neighbours,
+ * `prev` and `next`, that are free; the tags that this leaves over go to the stash. Returns the
+ * free segment that contains it.
  */
-static inline vmem_link_t vmem_segment_merge(vmem_t *arena, vmem_link_t link, struct vmem_tag *tag)
+VMEM_INLINE vmem_link_t vmem_segment_merge(vmem_t *arena, vmem_link_t link, struct vmem_tag *tag,
+                                           struct vmem_tag *prev, struct vmem_tag *next)
 {
     struct vmem_stash *stash = &arena->stash[VMEM_STASH_SEGMENTS];
     vmem_link_t prev_link = tag->prev;
     vmem_link_t next_link = tag->next;
-    struct vmem_tag *prev = vmem_tag_at(prev_link);
-    struct vmem_tag *next = vmem_tag_at(next_link);
-    bool prev_free = vmem_tag_is_free(prev);
+    vmem_size_t size = tag->size;
 
-    if (vmem_tag_is_free(next)) {
-        if (!prev_free) {
-            next->prev = prev_link;
-            prev->next = next_link;
-            vmem_index_change(arena, next_link, next, tag->addr, tag->size + next->size);
-            vmem_stash_push(stash, link, tag);
-            return next_link;
+    if (!vmem_tag_is_free(next)) {
+        if (!vmem_tag_is_free(prev)) {
+            vmem_index_insert(arena, link, tag);
+            return link;
         }
-        vmem_index_remove(arena, next_link, next);
-        prev->next = next->next;
-        vmem_tag_at(next->next)->prev = prev_link;
-        vmem_index_change(arena, prev_link, prev, prev->addr, prev->size + tag->size + next->size);
-        vmem_stash_push(stash, next_link, next);
-        vmem_stash_push(stash, link, tag);
-        return prev_link;
-    }
-    if (prev_free) {
         prev->next = next_link;
         next->prev = prev_link;
-        vmem_index_change(arena, prev_link, prev, prev->addr, prev->size + tag->size);
         vmem_stash_push(stash, link, tag);
+        vmem_index_change(arena, prev_link, prev, prev->addr, prev->size + size);
         return prev_link;
     }
-    vmem_index_insert(arena, link, tag);
-    return link;
+    if (!vmem_tag_is_free(prev)) {
+        prev->next = next_link;
+        next->prev = prev_link;
+        vmem_stash_push(stash, link, tag);
+        vmem_index_change(arena, next_link, next, tag->addr, size + next->size);
+        return next_link;
+    }
+    vmem_index_remove(arena, next_link, next);
+    prev->next = next->next;
+    vmem_tag_at(next->next)->prev = prev_link;
+    vmem_stash_push(stash, link, tag);
+    vmem_stash_push(stash, next_link, next);
+    vmem_index_change(arena, prev_link, prev, prev->addr, prev->size + size + next->size);
+    return prev_link;
 }
 
 #endif

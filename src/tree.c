@@ -308,6 +308,8 @@ static bool fits(const struct vmem_request *request, vmem_link_t link, bool upwa
 {
     const struct vmem_tag *tag = vmem_tag_at(link);
 
+    if (tag->size < request->size)
+        return false;
     place->segment = link;
     if (upward)
         return vmem_fit_low(request, tag->addr, vmem_tag_last(tag), &place->addr);

@@ -29,8 +29,8 @@
  *
  * Results come through an out-parameter and the return value is 0 or a negative
  * error, since 0 is an address like any other. A call that fails has changed
- * nothing. Misuse is told to vmem_port_fault() (vmem/port.h) in full; where that
- * returns, nothing has changed either.
+ * nothing, except that an arena may have given an empty span back to its source. Misuse is told to
+ * vmem_port_fault() (vmem/port.h) in full; where that returns, nothing has changed either.
  *
  * COSTS are given with n for the segments of the arena. A "freelist arena" is
  * one without VMEM_ARENA_ORDERED.
@@ -218,7 +218,8 @@ int vmem_alloc(vmem_t *arena, vmem_size_t size, unsigned flags, vmem_addr_t *add
  *
  * As vmem_alloc(), and -VMEM_EINVAL for an align or nocross that is no power of two, a phase that
  * is not below align or not in quanta, a nocross below size, min at or past limit (limit > 0).
- * It is refused only when no hole in the arena satisfies it and no import can.
+ * It is refused only when no hole in the arena satisfies it and no import can. Best fit in a
+ * freelist arena is then the best of the first 4 of each list.
  *
  * Freelist arena: align and nocross O(1) where a segment that is large enough in any position is
  * free, a window or else O(n). Ordered arena: O(log n + k), where k counts the holes within the

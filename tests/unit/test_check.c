@@ -269,10 +269,13 @@ static void check_finds_a_segment_on_the_list_of_another_size(void **state)
 
 static void check_finds_a_list_that_is_not_linked_back(void **state)
 {
-    vmem_t *arena = make_sample(state);
-    struct vmem_tag *tag = segment_at(arena, 0x1060);
+    vmem_t *arena = make(0, 64, 1, INDEX(state));
+    vmem_link_t second;
 
-    breaks(arena, tag->list_prev, link_at(arena, 0x1000, false), VMEM_FAULT_INDEX);
+    (void)take_at(arena, 1, 1);
+    (void)take_at(arena, 3, 61);
+    second = vmem_tag_at(arena->freelist.heads[list_of_size(arena, 1)])->list_next;
+    breaks(arena, vmem_tag_at(second)->list_prev, second, VMEM_FAULT_INDEX);
 }
 
 static void check_finds_a_list_that_goes_in_circles(void **state)
@@ -295,10 +298,13 @@ static void check_finds_an_allocated_segment_on_a_list(void **state)
 static void check_finds_a_stray_segment(void **state)
 {
     vmem_t *arena = make(0, 64, 1, INDEX(state));
-    vmem_link_t stray = arena->stash[VMEM_STASH_SEGMENTS].first;
-    struct vmem_tag *tag = vmem_tag_at(stray), saved = *tag;
-    vmem_link_t head;
+    vmem_link_t stray, head;
+    struct vmem_tag *tag, saved;
 
+    give(arena, take_at(arena, 1, 1), 1); /* leaves tags in the stash */
+    stray = arena->stash[VMEM_STASH_SEGMENTS].first;
+    tag = vmem_tag_at(stray);
+    saved = *tag;
     tag->addr = 1000;
     tag->size = 64;
     tag->list_prev = 0;
