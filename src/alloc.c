@@ -222,11 +222,13 @@ static __attribute__((noinline)) int alloc_slowly(vmem_t *arena, vmem_size_t siz
 VMEM_INLINE int finish(vmem_t *arena, vmem_link_t link, struct vmem_tag *tag, vmem_addr_t *addrp,
                        unsigned long state, uintptr_t caller)
 {
+    vmem_addr_t addr = tag->addr;
+
+    arena->cursor = addr + tag->size;
     vmem_segment_mark(arena, tag, caller);
     vmem_hash_insert_short(&arena->hash, link, tag);
-    *addrp = tag->addr;
-    arena->cursor = tag->addr + tag->size;
     vmem_port_unlock(&arena->lock, state);
+    *addrp = addr;
     return 0;
 }
 
@@ -295,11 +297,13 @@ int vmem_alloc(vmem_t *arena, vmem_size_t size, unsigned flags, vmem_addr_t *add
     vmem_link_t link;
     unsigned list;
 
-    if (VMEM_UNLIKELY(arena == NULL || addrp == NULL || flags != VMEM_INSTANTFIT))
+    if (VMEM_UNLIKELY(flags != VMEM_INSTANTFIT))
         return alloc_other(arena, size, flags, addrp, caller);
+    if (VMEM_UNLIKELY(arena == NULL || addrp == NULL))
+        return alloc_slowly(arena, size, flags, addrp, caller);
     rounded = vmem_round(arena, size);
     if (VMEM_UNLIKELY(rounded == 0))
-        return alloc_other(arena, size, flags, addrp, caller);
+        return alloc_slowly(arena, size, flags, addrp, caller);
 
     state = vmem_port_lock(&arena->lock);
     list = vmem_freelist_instant(arena, rounded); /* none in an ordered arena */

@@ -98,7 +98,7 @@ static inline void vmem_freelist_remove(vmem_t *arena, unsigned list, vmem_link_
         vmem_tag_at(next)->list_prev = tag->list_prev;
 }
 
-/* The first list at or above `list` that is not empty. */
+/* The first list at or above `list` that is not empty; VMEM_NO_LIST: there is none. */
 static inline unsigned vmem_freelist_next(const vmem_t *arena, unsigned list)
 {
     const struct vmem_freelist *freelist = &arena->freelist;
@@ -107,7 +107,7 @@ static inline unsigned vmem_freelist_next(const vmem_t *arena, unsigned list)
 
     if (VMEM_UNLIKELY(list >= freelist->lists))
         return VMEM_NO_LIST;
-    word = freelist->map[i] & (~(vmem_word_t)0 << (list % VMEM_WORD_BITS));
+    word = freelist->map[i] >> (list % VMEM_WORD_BITS);
     if (word == 0) {
         vmem_word_t above = freelist->summary & (~(vmem_word_t)1 << i);
 
@@ -115,8 +115,12 @@ static inline unsigned vmem_freelist_next(const vmem_t *arena, unsigned list)
             return VMEM_NO_LIST;
         i = vmem_word_lsb(above);
         word = freelist->map[i];
+        list = i * VMEM_WORD_BITS;
     }
-    return i * VMEM_WORD_BITS + vmem_word_lsb(word);
+    list += vmem_word_lsb(word);
+    if (list == VMEM_NO_LIST)
+        __builtin_unreachable(); /* so that callers need not ask again */
+    return list;
 }
 
 /* Instant fit without constraints: the first list all of whose segments hold `size`. */

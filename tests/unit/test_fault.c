@@ -130,7 +130,7 @@ static void a_fault_knows_who_allocated_and_who_called(void **state)
 #endif
 }
 
-static vmem_addr_t allocate_here(vmem_t *arena)
+__attribute__((noinline)) static vmem_addr_t allocate_here(vmem_t *arena)
 {
     vmem_addr_t addr;
 
@@ -138,7 +138,7 @@ static vmem_addr_t allocate_here(vmem_t *arena)
     return addr;
 }
 
-static vmem_addr_t allocate_there(vmem_t *arena)
+__attribute__((noinline)) static vmem_addr_t allocate_there(vmem_t *arena)
 {
     struct vmem_constraints c = {.align = 0x20};
     vmem_addr_t addr;
