@@ -36,18 +36,29 @@ static bool is_left(vmem_link_t parent, vmem_link_t link)
     return vmem_node_at(parent)->left == link;
 }
 
-/* Recomputes a node from its children; whether that changed it. */
-static bool update(struct vmem_node *node)
+/* Recomputes a node from its children; whether that changed it, and *lean: left height less right.
+ */
+static bool update(struct vmem_node *node, int *lean)
 {
-    uint32_t left_height = height_of(node->left);
-    uint32_t right_height = height_of(node->right);
-    uint32_t height = 1 + (left_height > right_height ? left_height : right_height);
     vmem_size_t max = node->tag.size;
+    uint32_t left_height = 0;
+    uint32_t right_height = 0;
+    uint32_t height;
 
-    if (max < max_of(node->left))
-        max = max_of(node->left);
-    if (max < max_of(node->right))
-        max = max_of(node->right);
+    if (node->left != 0) {
+        const struct vmem_node *left = vmem_node_at(node->left);
+
+        left_height = left->height;
+        max = left->max > max ? left->max : max;
+    }
+    if (node->right != 0) {
+        const struct vmem_node *right = vmem_node_at(node->right);
+
+        right_height = right->height;
+        max = right->max > max ? right->max : max;
+    }
+    *lean = (int)left_height - (int)right_height;
+    height = 1 + (*lean > 0 ? left_height : right_height);
     if (node->height == height && node->max == max)
         return false;
     node->height = height;
@@ -75,6 +86,7 @@ static vmem_link_t rotate(vmem_link_t *root, vmem_link_t link, bool right)
     vmem_link_t child_link = right ? node->left : node->right;
     struct vmem_node *child = vmem_node_at(child_link);
     vmem_link_t inner = right ? child->right : child->left;
+    int lean;
 
     replace_child(root, node->parent, link, child_link);
     if (right) {
@@ -87,45 +99,37 @@ static vmem_link_t rotate(vmem_link_t *root, vmem_link_t link, bool right)
     if (inner != 0)
         vmem_node_at(inner)->parent = link;
     node->parent = child_link;
-    update(node);
-    update(child);
+    (void)update(node, &lean);
+    (void)update(child, &lean);
     return child_link;
 }
 
-/* Restores the balance of one node; the node that then stands in its place. */
-static vmem_link_t balance(vmem_link_t *root, vmem_link_t link)
+/* Restores the balance of a node that leans by two; the node that then stands in its place. */
+static vmem_link_t balance(vmem_link_t *root, vmem_link_t link, bool left)
 {
     const struct vmem_node *node = vmem_node_at(link);
-    uint32_t left = height_of(node->left);
-    uint32_t right = height_of(node->right);
+    vmem_link_t high = left ? node->left : node->right;
+    const struct vmem_node *child = vmem_node_at(high);
+    uint32_t outer = height_of(left ? child->left : child->right);
+    uint32_t inner = height_of(left ? child->right : child->left);
 
-    if (left > right + 1) {
-        const struct vmem_node *child = vmem_node_at(node->left);
-
-        if (height_of(child->right) > height_of(child->left))
-            rotate(root, node->left, false);
-        return rotate(root, link, true);
-    }
-    if (right > left + 1) {
-        const struct vmem_node *child = vmem_node_at(node->right);
-
-        if (height_of(child->left) > height_of(child->right))
-            rotate(root, node->right, true);
-        return rotate(root, link, false);
-    }
-    return link;
+    if (inner > outer)
+        (void)rotate(root, high, !left);
+    return rotate(root, link, left);
 }
 
 /* Restores heights, maxima and balance from a node upwards. */
 static void retrace(vmem_link_t *root, vmem_link_t link)
 {
     while (link != 0) {
-        bool changed = update(vmem_node_at(link));
-        vmem_link_t top = balance(root, link);
+        int lean;
+        bool changed = update(vmem_node_at(link), &lean);
 
-        if (!changed && top == link)
+        if (lean > 1 || lean < -1)
+            link = balance(root, link, lean > 0);
+        else if (!changed)
             return;
-        link = vmem_node_at(top)->parent;
+        link = vmem_node_at(link)->parent;
     }
 }
 
@@ -198,7 +202,9 @@ void vmem_tree_replace(vmem_link_t *root, vmem_link_t from, vmem_link_t to)
 
 void vmem_tree_resized(vmem_link_t link)
 {
-    while (link != 0 && update(vmem_node_at(link)))
+    int lean;
+
+    while (link != 0 && update(vmem_node_at(link), &lean))
         link = vmem_node_at(link)->parent;
 }
 
@@ -388,15 +394,14 @@ bool vmem_tree_search(const vmem_t *arena, const struct vmem_request *request,
 static bool is_node_right(vmem_link_t root, vmem_link_t link)
 {
     const struct vmem_node *node = vmem_node_at(link);
-    uint32_t left = height_of(node->left);
-    uint32_t right = height_of(node->right);
     struct vmem_node copy = *node;
+    int lean;
 
     if (node->parent == 0
             ? link != root
             : !is_left(node->parent, link) && vmem_node_at(node->parent)->right != link)
         return false;
-    return !update(&copy) && left <= right + 1 && right <= left + 1;
+    return !update(&copy, &lean) && lean >= -1 && lean <= 1;
 }
 
 /* The node after this one, whatever its size. */
