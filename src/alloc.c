@@ -58,18 +58,24 @@ static int fill_stash(vmem_t *arena, unsigned which, uint32_t count, unsigned lo
     return 0;
 }
 
+static bool is_prepared(const vmem_t *arena, uint32_t segments, uint32_t spans)
+{
+    return arena->stash[VMEM_STASH_SEGMENTS].count >= segments &&
+           arena->stash[VMEM_STASH_SPANS].count >= spans;
+}
+
 int vmem_prepare(vmem_t *arena, uint32_t segments, uint32_t spans, unsigned long *state)
 {
-    int error;
+    int error = 0;
 
     *state = vmem_port_lock(&arena->lock);
     if (!vmem_hash_insertion_is_short(&arena->hash))
         vmem_hash_tend(arena, state);
-    do {
+    while (error == 0 && !is_prepared(arena, segments, spans)) { /* each drops the lock */
         error = fill_stash(arena, VMEM_STASH_SPANS, spans, state);
         if (error == 0)
             error = fill_stash(arena, VMEM_STASH_SEGMENTS, segments, state);
-    } while (error == 0 && arena->stash[VMEM_STASH_SPANS].count < spans);
+    }
     return error;
 }
 
