@@ -18,41 +18,39 @@
  */
 #include "segment.h"
 
-static struct vmem_stash *stash_of(vmem_t *arena, unsigned which)
-{
-    return &arena->stash[which];
-}
-
 /* Which kind of tag a stash holds. */
 static enum vmem_tag_class stash_class(const vmem_t *arena, unsigned which)
 {
     return which == VMEM_STASH_SPANS || vmem_is_ordered(arena) ? VMEM_CLASS_NODE : VMEM_CLASS_TAG;
 }
 
-/* How many tags to take at once: few for an arena that may never need many. */
-static uint32_t batch_size(const vmem_t *arena, unsigned which, uint32_t count)
+/* How many tags to take at once: no more than needed for an arena that may never need many. */
+static uint32_t batch_size(const vmem_t *arena, unsigned which, uint32_t lacking)
 {
-    return which == VMEM_STASH_SPANS || arena->hash.count < VMEM_STASH_FILL ? count
+    return which == VMEM_STASH_SPANS || arena->hash.count < VMEM_STASH_FILL ? lacking
                                                                             : VMEM_STASH_FILL;
 }
 
 /* Takes tags from the pool until `count` are there. Drops the lock for that. */
 static int fill_stash(vmem_t *arena, unsigned which, uint32_t count, unsigned long *state)
 {
-    while (stash_of(arena, which)->count < count) {
+    struct vmem_stash *stash = &arena->stash[which];
+
+    while (stash->count < count) {
         struct vmem_stash batch = {.first = 0};
-        uint32_t want = batch_size(arena, which, count);
+        uint32_t lacking = count - stash->count;
+        uint32_t want = batch_size(arena, which, lacking);
         int error;
 
         vmem_port_unlock(&arena->lock, *state);
-        error = vmem_pool_take(stash_class(arena, which), count, want, &batch);
+        error = vmem_pool_take(stash_class(arena, which), lacking, want, &batch);
         *state = vmem_port_lock(&arena->lock);
         if (error != 0)
             return error;
         while (batch.first != 0) {
             vmem_link_t link = vmem_stash_pop(&batch);
 
-            vmem_stash_push(stash_of(arena, which), link, vmem_tag_at(link));
+            vmem_stash_push(stash, link, vmem_tag_at(link));
         }
     }
     return 0;

@@ -59,11 +59,18 @@ static bool delist(vmem_t *arena)
             arenas.first = arena->next;
         if (arenas.last == arena)
             arenas.last = prev;
-        if (arena->source != NULL)
-            arena->source->children--;
     }
     vmem_port_unlock(&arenas.lock, state);
     return idle;
+}
+
+/* A source has one arena less that imports from it; not before its last span is back. */
+static void leave(vmem_t *source)
+{
+    unsigned long state = vmem_port_lock(&arenas.lock);
+
+    source->children--;
+    vmem_port_unlock(&arenas.lock, state);
 }
 
 vmem_t *vmem_pin_next(uint32_t after)
@@ -156,6 +163,16 @@ static bool make_anchor(vmem_t *arena)
     return error == 0;
 }
 
+/*
+ * Lists for a span of one block, so that the first import needs no memory for them: it may be one
+ * that the page hook brings about, when there is none.
+ */
+static bool reach_first_import(vmem_t *arena)
+{
+    return !arena->imports || vmem_is_ordered(arena) ||
+           vmem_freelist_reach(arena, vmem_import_block(arena));
+}
+
 /* Gives all tags and tables of an arena back, whatever it has by now, and the arena itself. */
 static void dismantle(vmem_t *arena)
 {
@@ -184,7 +201,7 @@ int vmem_create(const struct vmem_params *params, vmem_t **arenap)
     if (arena == NULL)
         return -VMEM_ENOMEM;
     init(arena, params);
-    if (!make_anchor(arena) ||
+    if (!make_anchor(arena) || !reach_first_import(arena) ||
         (params->size != 0 && vmem_add(arena, params->base, params->size, 0) != 0)) {
         dismantle(arena);
         return -VMEM_ENOMEM;
@@ -224,6 +241,8 @@ int vmem_destroy(vmem_t *arena)
         return -VMEM_EBUSY;
     }
     release_spans(arena);
+    if (arena->source != NULL)
+        leave(arena->source);
     dismantle(arena);
     return 0;
 }

@@ -178,6 +178,9 @@ void vmem_trim(vmem_t *arena);
 int vmem_import(vmem_t *arena, const struct vmem_request *request, unsigned flags,
                 vmem_addr_t *addrp, uintptr_t caller);
 
+/* The unit of imports: the larger quantum of the arena and its source. */
+vmem_size_t vmem_import_block(const vmem_t *arena);
+
 /* The span that contains addr, or else the first above; 0: none. With the lock. */
 vmem_link_t vmem_span_at(const vmem_t *arena, vmem_addr_t addr);
 

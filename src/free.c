@@ -14,9 +14,8 @@
  */
 #include "segment.h"
 
-void vmem_trim(vmem_t *arena)
+static void trim(vmem_t *arena, struct vmem_stash *stash)
 {
-    struct vmem_stash *stash = &arena->stash[VMEM_STASH_SEGMENTS];
     struct vmem_stash surplus = {.first = 0};
     unsigned long state = vmem_port_lock(&arena->lock);
 
@@ -30,6 +29,12 @@ void vmem_trim(vmem_t *arena)
     vmem_port_unlock(&arena->lock, state);
     if (surplus.count > 0)
         vmem_pool_return(&surplus);
+}
+
+void vmem_trim(vmem_t *arena)
+{
+    trim(arena, &arena->stash[VMEM_STASH_SEGMENTS]);
+    trim(arena, &arena->stash[VMEM_STASH_SPANS]);
 }
 
 /*

@@ -291,9 +291,11 @@ bool vmem_freelist_reach(vmem_t *arena, vmem_size_t size)
     vmem_word_t *table;
     vmem_word_t *unused;
     unsigned unused_lists;
-    unsigned long state;
+    unsigned long state = vmem_port_lock(&arena->lock);
+    bool reached = lists <= freelist->lists;
 
-    if (lists <= freelist->lists)
+    vmem_port_unlock(&arena->lock, state);
+    if (reached)
         return true;
     table = (vmem_word_t *)vmem_pool_alloc(table_size(lists));
     if (table == NULL)

@@ -36,7 +36,7 @@ static unsigned hash_bits(unsigned shift)
 
 static size_t bucket_count(unsigned shift)
 {
-    return (size_t)1 << hash_bits(shift);
+    return (size_t)1 << (hash_bits(shift) % VMEM_WORD_BITS);
 }
 
 static size_t table_size(unsigned shift)
@@ -148,6 +148,8 @@ void vmem_hash_finish(struct vmem_hash *hash)
 {
     while (hash->next != NULL)
         step(hash);
+    set_limits(hash);
+    set_ways(hash);
 }
 
 void vmem_hash_init(struct vmem_hash *hash, bool long_way)
@@ -192,8 +194,11 @@ static void give_old_back(vmem_t *arena, unsigned long *state)
 /* A table was refused: asks again when the count is a quarter larger, or half. */
 static void live_with(struct vmem_hash *hash, bool growing)
 {
+    size_t buckets = bucket_count(hash->shift);
+    size_t large = hash->count > buckets ? hash->count : buckets;
+
     if (growing)
-        hash->grow_from = hash->count + hash->count / 4;
+        hash->grow_from = large + large / 4;
     else
         hash->shrink_below = hash->count / 2;
 }

@@ -96,7 +96,7 @@ void vmem_hash_destroy(struct vmem_hash *hash);
  */
 void vmem_hash_tend(vmem_t *arena, unsigned long *state);
 
-/* Moves all that is left to move. */
+/* Moves all that is left to move, and forgets what was refused. */
 void vmem_hash_finish(struct vmem_hash *hash);
 
 /* Whether the hash finds this tag. Ends even in chains that are circular. */

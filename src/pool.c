@@ -16,13 +16,15 @@
  * Refilling
  * ---------
  * 4. The page hook may allocate from any arena, the one that has run out of tags
- *    included, so a refill can bring about another request for tags. One thread
- *    at a time refills, recorded in `refiller`, and calls the hook without a lock.
- * 5. The last VMEM_RESERVE nodes are for that thread alone: what it asks for from
- *    inside the hook is served from them (a node serves where a tag is wanted) and
- *    never calls the hook again. No other thread can drain them.
- * 6. A refill begins VMEM_LOW_WATER tags before the end, so that the others
- *    have something to go on with in the meantime; past that they are refused.
+ *    included, so a refill can bring about another request for tags. It is called
+ *    without a lock, and who is inside it is recorded: a request from there is
+ *    nested, and is served from what there is, never by another call.
+ * 5. The last VMEM_RESERVE nodes are for one of those threads alone, the first (a
+ *    node serves where a tag is wanted). No other thread can take them, so that at
+ *    least that refill comes to its end.
+ * 6. One thread refills VMEM_LOW_WATER tags before the end, so that nested requests
+ *    of others find something as well. Who finds nothing at all calls the hook
+ *    himself, up to VMEM_REFILLERS threads at once; the next is refused.
  *
  * Locking: one lock, taken last, held for a few instructions a block.
  * Costs: O(1) a tag or block; a reap looks at each page that has a free block.
@@ -49,7 +51,8 @@ enum {
      */
     VMEM_RESERVE = 2 * VMEM_TAGS_PER_CALL,
 
-    VMEM_LOW_WATER = 16,
+    VMEM_LOW_WATER = 32,
+    VMEM_REFILLERS = 32,
 
     VMEM_HEADER = 64 /* bytes at the start of a page */
 };
@@ -78,6 +81,12 @@ enum {
 
 _Static_assert(sizeof(struct vmem_page) <= VMEM_HEADER, "the header stands before the blocks");
 
+/* Pages of nodes for the reserve, and one each of tags, of arenas and of lists. */
+_Static_assert(VMEM_CONFIG_STATIC_PAGES >=
+                   (VMEM_RESERVE + 1) * sizeof(struct vmem_node) / (VMEM_PAGE_SIZE - VMEM_HEADER) +
+                       4,
+               "VMEM_CONFIG_STATIC_PAGES: too few for the first arena");
+
 static _Alignas(
     VMEM_PAGE_SIZE) unsigned char static_pages[VMEM_CONFIG_STATIC_PAGES][VMEM_PAGE_SIZE];
 
@@ -89,7 +98,8 @@ static struct {
     size_t static_used;
     size_t lent;
     size_t tags_used;
-    uintptr_t refiller; /* who is inside the page hook; 0: nobody */
+    uintptr_t refillers[VMEM_REFILLERS]; /* inside the page hook; 0: nobody */
+    unsigned refilling;                  /* how many */
     uint64_t refusals;
 } pool = {
     .lock = VMEM_PORT_LOCK_INIT,
@@ -125,6 +135,11 @@ static size_t whole_pages(size_t size)
     return (size + VMEM_PAGE_SIZE - 1) & ~(size_t)(VMEM_PAGE_SIZE - 1);
 }
 
+static bool is_tag_class(unsigned block_class)
+{
+    return block_class == VMEM_BLOCK_CLASS_TAG || block_class == VMEM_BLOCK_CLASS_NODE;
+}
+
 static bool is_static(const void *page)
 {
     return (uintptr_t)page - (uintptr_t)static_pages < sizeof static_pages;
@@ -139,23 +154,27 @@ static bool is_static(const void *page)
 char *vmem_window[VMEM_WINDOWS];
 static unsigned windows_used;
 
+/* The region that window w shows. */
+static uintptr_t region_of(unsigned w)
+{
+    return ((uintptr_t)vmem_window[w] + ((uintptr_t)w << VMEM_WINDOW_SHIFT)) >> VMEM_WINDOW_SHIFT;
+}
+
 /* The link of a page's first byte; false: its region is the 64th. */
 static bool window_link(const void *page, vmem_link_t *linkp)
 {
     uintptr_t region = (uintptr_t)page >> VMEM_WINDOW_SHIFT;
-    unsigned w;
+    unsigned w = 0;
 
-    for (w = 0; w < windows_used; w++)
-        if (((uintptr_t)vmem_window[w] >> VMEM_WINDOW_SHIFT) + w == region)
-            break;
+    while (w < windows_used && region_of(w) != region)
+        w++;
     if (w == VMEM_WINDOWS)
         return false;
     if (w == windows_used) {
         vmem_window[w] = (char *)((region - w) << VMEM_WINDOW_SHIFT);
         windows_used++;
     }
-    *linkp = (vmem_link_t)(((uintptr_t)page >> VMEM_SLOT_SHIFT) -
-                           ((uintptr_t)vmem_window[w] >> VMEM_SLOT_SHIFT));
+    *linkp = (vmem_link_t)(((uintptr_t)page - (uintptr_t)vmem_window[w]) >> VMEM_SLOT_SHIFT);
     return true;
 }
 
@@ -231,9 +250,9 @@ static bool page_add(void *memory, unsigned block_class, bool lent)
     struct vmem_page *page = (struct vmem_page *)memory;
     size_t size = block_size(block_class);
     size_t count = blocks_per_page(block_class);
-    vmem_link_t first_link;
+    vmem_link_t first_link = 0;
 
-    if (!window_link(memory, &first_link))
+    if (is_tag_class(block_class) && !window_link(memory, &first_link))
         return false;
     page->first_link = first_link;
     page->free = NULL;
@@ -313,35 +332,62 @@ static void block_return(void *block)
     }
 }
 
-/* How many blocks of a class are there for the taking. */
-static size_t available(unsigned block_class, bool nested)
+/* The place of this thread among the refillers; VMEM_REFILLERS: it is none of them. */
+static unsigned refiller_of(uintptr_t self)
 {
-    size_t reserve = block_class == VMEM_BLOCK_CLASS_NODE && !nested ? VMEM_RESERVE : 0;
-    size_t free = pool.lists[block_class].free;
+    unsigned i = 0;
 
-    return free > reserve ? free - reserve : 0;
+    while (i < VMEM_REFILLERS && pool.refillers[i] != self)
+        i++;
+    return i;
 }
 
 static bool is_nested(void)
 {
-    return pool.refiller == vmem_port_self();
+    return pool.refilling > 0 && refiller_of(vmem_port_self()) < VMEM_REFILLERS;
 }
 
-/*
- * Asks the port for pages. Drops the lock for the time of the call, and refuses where one is under
- * way already.
- */
+/* How many blocks of a class are there for this thread to take. */
+static size_t available(unsigned block_class)
+{
+    size_t free = pool.lists[block_class].free;
+    size_t reserve = 0;
+
+    if (block_class == VMEM_BLOCK_CLASS_NODE &&
+        (pool.refillers[0] == 0 || pool.refillers[0] != vmem_port_self()))
+        reserve = VMEM_RESERVE;
+    return free > reserve ? free - reserve : 0;
+}
+
+/* Calls the page hook, and reports pages that are not aligned. */
+static void *call_hook(size_t size)
+{
+    void *pages = vmem_port_pages_alloc(size);
+
+    if (((uintptr_t)pages & (VMEM_PAGE_SIZE - 1)) == 0)
+        return pages;
+    (void)vmem_fault_report(NULL, VMEM_FAULT_PARAMETER, "vmem_port_pages_alloc",
+                            "the pages are not aligned to VMEM_PAGE_SIZE", (uintptr_t)pages, size,
+                            0);
+    vmem_port_pages_free(pages, size);
+    return NULL;
+}
+
+/* Asks the port for pages. Drops the lock for the time of the call. */
 static void *ask_port(size_t size, unsigned long *state)
 {
+    unsigned place = refiller_of(0);
     void *pages;
 
-    if (pool.refiller != 0)
+    if (place == VMEM_REFILLERS)
         return NULL;
-    pool.refiller = vmem_port_self();
+    pool.refillers[place] = vmem_port_self();
+    pool.refilling++;
     vmem_port_unlock(&pool.lock, *state);
-    pages = vmem_port_pages_alloc(size);
+    pages = call_hook(size);
     *state = vmem_port_lock(&pool.lock);
-    pool.refiller = 0;
+    pool.refilling--;
+    pool.refillers[place] = 0;
     if (pages != NULL)
         pool.lent += size / VMEM_PAGE_SIZE;
     else
@@ -378,7 +424,7 @@ static bool grow(unsigned block_class, unsigned long *state)
 /* Fills the reserve, as the hook may only be called with a full one. */
 static bool fill_reserve(unsigned long *state)
 {
-    while (pool.lists[VMEM_BLOCK_CLASS_NODE].free < VMEM_RESERVE)
+    while (pool.lists[VMEM_BLOCK_CLASS_NODE].free < VMEM_RESERVE && pool.refilling == 0)
         if (!grow(VMEM_BLOCK_CLASS_NODE, state))
             return false;
     return true;
@@ -387,13 +433,11 @@ static bool fill_reserve(unsigned long *state)
 /* Sees to it that `count` blocks of a class are there. Drops the lock. */
 static bool provide(unsigned block_class, size_t count, unsigned long *state)
 {
-    bool nested = is_nested();
-
-    while (available(block_class, nested) < count) {
-        if (nested)
+    while (available(block_class) < count) {
+        if (is_nested())
             return false;
         if (!fill_reserve(state) || !grow(block_class, state))
-            return false;
+            return available(block_class) >= count; /* another thread may have been luckier */
     }
     return true;
 }
@@ -427,17 +471,17 @@ int vmem_pool_take(enum vmem_tag_class tag_class, uint32_t min, uint32_t want,
     bool nested = is_nested();
     size_t ready;
 
-    if (nested && available(block_class, nested) < min)
+    if (nested && available(block_class) < min)
         block_class = VMEM_BLOCK_CLASS_NODE;
     if (!provide(block_class, min, &state)) {
         vmem_port_unlock(&pool.lock, state);
         return -VMEM_ENOMEM;
     }
-    ready = available(block_class, nested);
-    if (nested)
-        want = min;
-    take_tags(block_class, ready < want ? ready : want, stash);
-    if (!nested)
+    ready = available(block_class);
+    if (nested || ready < VMEM_LOW_WATER + want)
+        want = min; /* what is short is for all */
+    take_tags(block_class, want, stash);
+    if (pool.refilling == 0)
         (void)provide(block_class, VMEM_LOW_WATER, &state);
     vmem_port_unlock(&pool.lock, state);
     return 0;
@@ -503,15 +547,22 @@ void vmem_pool_free(void *block, size_t size)
  * Reap, check, statistics
  */
 
+/* A static page to stand in for a lent one. */
+static bool add_static(unsigned block_class)
+{
+    void *page = static_page_take();
+
+    return page != NULL && page_add(page, block_class, false);
+}
+
 /* Brings the static pages of a class to the front, and one more if there is one. */
 static void prefer_static(unsigned block_class)
 {
     struct vmem_page_list *list = &pool.lists[block_class];
-    struct vmem_page *page = static_page_take();
+    struct vmem_page *page;
     struct vmem_page *next;
 
-    if (page != NULL && !page_add(page, block_class, false))
-        static_page_return(page);
+    (void)add_static(block_class);
     for (page = list->first; page != NULL; page = next) {
         next = page->next;
         if (!page->lent) {
@@ -539,24 +590,30 @@ vmem_link_t vmem_pool_gathered(vmem_link_t link)
     struct vmem_stash taken = {.first = 0};
 
     if (page->lent && page->used <= blocks_per_page(page->block_class) / 2 && first != page &&
-        (first->used > 0 || !first->lent) && available(page->block_class, false) > 0)
+        (first->used > 0 || !first->lent) && available(page->block_class) > 0)
         take_tags(page->block_class, 1, &taken);
     vmem_port_unlock(&pool.lock, state);
     return taken.first;
 }
 
-/* A wholly free page of a class that may go: not where the reserve would have nothing left. */
+static struct vmem_page *free_page(unsigned block_class, bool lent)
+{
+    struct vmem_page *page = pool.lists[block_class].last;
+
+    while (page != NULL && page->used == 0 && page->lent != lent)
+        page = page->prev;
+    return page != NULL && page->used == 0 ? page : NULL;
+}
+
+/* A wholly free page that may go: where the reserve needs it, a static one takes its place. */
 static struct vmem_page *spare_page(unsigned block_class, bool lent)
 {
-    struct vmem_page_list *list = &pool.lists[block_class];
-    bool replaceable = lent && (pool.static_free != NULL || pool.static_fresh > 0);
+    struct vmem_page *page = free_page(block_class, lent);
 
-    if (available(block_class, false) < blocks_per_page(block_class) && !replaceable)
+    if (page != NULL && available(block_class) < blocks_per_page(block_class) &&
+        !(lent && add_static(block_class)))
         return NULL;
-    for (struct vmem_page *page = list->last; page != NULL && page->used == 0; page = page->prev)
-        if (page->lent == lent)
-            return page;
-    return NULL;
+    return page;
 }
 
 /* Static pages first, so that they can stand in for lent ones. */
@@ -624,9 +681,9 @@ void vmem_pool_stat(struct vmem_pool_stats *stats)
     stats->static_pages = pool.static_used;
     stats->lent_pages = pool.lent;
     stats->tags_used = pool.tags_used;
-    stats->tags_free = available(VMEM_BLOCK_CLASS_TAG, true);
+    stats->tags_free = pool.lists[VMEM_BLOCK_CLASS_TAG].free;
     if (VMEM_BLOCK_CLASS_NODE != VMEM_BLOCK_CLASS_TAG)
-        stats->tags_free += available(VMEM_BLOCK_CLASS_NODE, true);
+        stats->tags_free += pool.lists[VMEM_BLOCK_CLASS_NODE].free;
     stats->refusals = pool.refusals;
     vmem_port_unlock(&pool.lock, state);
 }

@@ -200,7 +200,7 @@ struct shape {
     struct vmem_constraints c;
 };
 
-static vmem_size_t block_of(const vmem_t *arena)
+vmem_size_t vmem_import_block(const vmem_t *arena)
 {
     if (arena->source == NULL || arena->source->quantum < arena->quantum)
         return arena->quantum;
@@ -351,7 +351,8 @@ static int import_shape(vmem_t *arena, const struct vmem_request *request,
     if (!sound || other != 0) {
         vmem_fault_found(arena, VMEM_FAULT_IMPORT, "import", base, shape->size, other, caller,
                          state);
-        vmem_span_release(arena, base, shape->size);
+        if (other == 0) /* else it is, or overlaps, what is in use here */
+            vmem_span_release(arena, base, shape->size);
         return -VMEM_EINVAL;
     }
     if (error == 0)
@@ -384,7 +385,7 @@ bool vmem_release_kept(vmem_t *arena)
 static int import_any(vmem_t *arena, const struct vmem_request *request, unsigned flags,
                       vmem_addr_t *addrp, uintptr_t caller)
 {
-    vmem_size_t block = block_of(arena);
+    vmem_size_t block = vmem_import_block(arena);
     struct shape shape;
     int error = -VMEM_ENOSPC;
 
@@ -395,6 +396,23 @@ static int import_any(vmem_t *arena, const struct vmem_request *request, unsigne
     return error;
 }
 
+/* The world may have moved while the source said no. */
+static int look_again(vmem_t *arena, const struct vmem_request *request, vmem_addr_t *addrp,
+                      uintptr_t caller)
+{
+    int error = -VMEM_ENOSPC;
+    struct vmem_place place;
+    unsigned long state;
+
+    (void)vmem_prepare(arena, VMEM_TAGS_PER_CUT, 0, &state);
+    if (vmem_search(arena, request, &place)) {
+        *addrp = place.addr;
+        error = vmem_commit(arena, request, &place, caller);
+    }
+    vmem_port_unlock(&arena->lock, state);
+    return error;
+}
+
 int vmem_import(vmem_t *arena, const struct vmem_request *request, unsigned flags,
                 vmem_addr_t *addrp, uintptr_t caller)
 {
@@ -402,5 +420,7 @@ int vmem_import(vmem_t *arena, const struct vmem_request *request, unsigned flag
 
     if (error != 0 && error != -VMEM_EINVAL && vmem_release_kept(arena))
         error = import_any(arena, request, flags, addrp, caller);
+    if (error != 0 && look_again(arena, request, addrp, caller) == 0)
+        error = 0;
     return error;
 }

@@ -89,6 +89,7 @@ static void pass(struct vmem_cursor *cursor, struct vmem_segment *segment)
     if (segment->kind == VMEM_SEGMENT_SPAN) {
         cursor->position = segment->addr;
         cursor->in_span = true;
+        cursor->has_landmark = false; /* the span is a nearer way in */
         return;
     }
     if (segment->addr < cursor->position) {

@@ -50,8 +50,9 @@
 #define VMEM_CONFIG_IMPORT_DEPTH 8
 #endif
 
-#if VMEM_PAGE_SIZE < 4096 || (VMEM_PAGE_SIZE & (VMEM_PAGE_SIZE - 1)) != 0
-#error "VMEM_PAGE_SIZE must be a power of two, 4096 or more"
+#if VMEM_PAGE_SIZE < 4096 || VMEM_PAGE_SIZE > 2097152 || \
+    (VMEM_PAGE_SIZE & (VMEM_PAGE_SIZE - 1)) != 0
+#error "VMEM_PAGE_SIZE must be a power of two, 4 KiB to 2 MiB"
 #endif
 #if VMEM_CONFIG_STATIC_PAGES < 5
 #error "VMEM_CONFIG_STATIC_PAGES: the first arena needs 5 pages"

@@ -15,8 +15,8 @@
  *     vmem_print_map(heap, 64, to_serial, NULL);
  *     vmem_whatis(0xffff800000123000, to_serial, NULL);
  *
- * The sink is never called with a lock held and may itself allocate. While others
- * allocate, each line is true for the moment at which it was read.
+ * No arena here may be NULL. The sink is never called with a lock held and may itself allocate.
+ * While others allocate, each line is true for the moment at which it was read.
  */
 #ifndef VMEM_DEBUG_H
 #define VMEM_DEBUG_H

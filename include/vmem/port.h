@@ -30,9 +30,10 @@
  *         spin_unlock(lock);
  *         irq_restore(state);
  *     }
- *     static inline uintptr_t vmem_port_self(void)     who is running: not 0, and different
- *     {                                                for any two threads that can be inside
- *         return (uintptr_t)current_thread();          the library at once
+ *     static inline uintptr_t vmem_port_self(void)     who is running: not 0, and different for
+ *     {                                                any two that can be inside the library
+ *         return (uintptr_t)current_thread() +         at once: threads, and interrupt handlers
+ *                interrupt_depth();                    above them, if those allocate
  *     }
  *
  * Locks nest at most two deep (the list of arenas, then an arena, or either and
@@ -93,9 +94,10 @@ void vmem_port_fault(const struct vmem_fault *fault);
 /*
  * Level 2. Lends the library `size` bytes of memory, a multiple of VMEM_PAGE_SIZE
  * and aligned to it; NULL to refuse. One page is asked for at a time, except by
- * what can live with a no (a larger hash). Called without a lock and never while
- * a call for tags is under way already, so it may allocate from any arena,
- * the one that ran out of tags included. 64-bit: the pages may lie in up to 63
+ * what can live with a no (a larger hash). Called without a lock, perhaps by several
+ * threads at once, but never by one that is inside it already. So it may allocate
+ * from any arena, the one that ran out of tags included: one allocation at a time,
+ * through any chain of imports, is sure to find its tags. 64-bit: the pages may lie in up to 63
  * regions of 2 GiB, aligned to that; a page from one more region is given back
  * and counts as refused.
  */

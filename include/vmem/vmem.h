@@ -112,7 +112,9 @@ struct vmem_params {
      * Both NULL with a source: vmem_xalloc() and vmem_xfree() on it. `size` is a
      * multiple of the larger quantum of the two arenas, `c->align` is set and at
      * least the quantum, `flags` are those of the allocation. `import` returns 0
-     * and the address, or a negative error, which the allocation then returns.
+     * and the address, or a negative error, which the allocation then returns. A span that is not
+     * in quanta or passes the end is reported (VMEM_FAULT_IMPORT) and released; one that overlaps a
+     * span of the arena is reported and left alone; the allocation returns -VMEM_EINVAL.
      * Both are called without a lock and may use any function of this library,
      * but only on other arenas.
      */
@@ -149,8 +151,8 @@ struct vmem_stats {
  *                 flags; import without release or the reverse; an import chain longer than
  *                 VMEM_CONFIG_IMPORT_DEPTH: each also reported as VMEM_FAULT_PARAMETER
  *   -VMEM_ENOMEM  no memory.
- * The arena itself takes 512 bytes of the tag pool, its freelists up to a page more
- * (512 bytes for 2^16 quanta).
+ * The arena itself takes 384 bytes of the tag pool, its freelists up to a page more
+ * (448 bytes for 2^15 quanta).
  * O(1). Calls pages. Source: Bonwick and Adams 4.1 (vmem_create).
  */
 int vmem_create(const struct vmem_params *params, vmem_t **arenap);
@@ -158,9 +160,9 @@ int vmem_create(const struct vmem_params *params, vmem_t **arenap);
 /*
  * Ends an arena. Imported spans that are empty go back to their source first.
  *
- * 0; or -VMEM_EBUSY, also reported as VMEM_FAULT_BUSY: something is allocated, another arena
- * imports from it, or another thread is reaping it. Nothing has changed then, except that the empty
- * spans are back. NULL: -VMEM_EINVAL.
+ * 0; or -VMEM_EBUSY with nothing changed, also reported as VMEM_FAULT_BUSY: something is allocated,
+ * another arena imports from it, or another thread is going through the arenas (vmem_reap(NULL),
+ * vmem_check(NULL), vmem_print, vmem_whatis). NULL: -VMEM_EINVAL, VMEM_FAULT_PARAMETER.
  * O(spans + n). Calls release, pages.
  */
 int vmem_destroy(vmem_t *arena);
@@ -275,15 +277,16 @@ int vmem_split(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, vmem_size_t of
 bool vmem_contains(const vmem_t *arena, vmem_addr_t addr, vmem_size_t size);
 
 /*
- * Copies the counters. O(1), except for the largest free segment of a freelist arena: a look at
- * every segment of the topmost list that is in use. Calls nothing.
+ * Copies the counters; the arena is not NULL. O(1), except for the largest free segment of a
+ * freelist arena: a look at every segment of the topmost list that is in use. Calls nothing.
  */
 void vmem_stat(vmem_t *arena, struct vmem_stats *stats);
 
 /*
  * Gives back what an arena (NULL: every arena) holds without need: the empty span kept back to its
  * source, the unused tags to the pool, and then the pool's wholly free pages to the port. Also
- * ends a hash's growth or starts its shrinking. O(n) for the hash at worst, else O(tags held).
+ * ends a hash's growth or shrinking, and moves boundary tags together, so that their pages become
+ * free. O(n), the lock held for 64 tags at a time, but for what is left of a hash's move.
  * Calls pages, release.
  */
 void vmem_reap(vmem_t *arena);

@@ -34,11 +34,22 @@ void vmem_port_fault(const struct vmem_fault *fault)
     (void)fputc('\n', stderr);
 }
 
+/* mmap aligns to the host's pages; where ours are larger, more is mapped and the ends cut off. */
 void *vmem_port_pages_alloc(size_t size)
 {
-    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t spare = VMEM_PAGE_SIZE > 4096 ? VMEM_PAGE_SIZE : 0;
+    char *mapped =
+        mmap(NULL, size + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t before;
 
-    return pages != MAP_FAILED ? pages : NULL;
+    if (mapped == MAP_FAILED)
+        return NULL;
+    before = -(uintptr_t)mapped & (VMEM_PAGE_SIZE - 1);
+    if (before > 0)
+        (void)munmap(mapped, before);
+    if (spare > before)
+        (void)munmap(mapped + before + size, spare - before);
+    return mapped + before;
 }
 
 void vmem_port_pages_free(void *pages, size_t size)

@@ -281,15 +281,25 @@ static void the_reserve_is_there_again_for_the_next_refill(void **state)
     vmem_pool_return(&stash);
 }
 
+static unsigned others_calls;
+
+static void *hook_of_the_other_thread(size_t size)
+{
+    (void)size;
+    others_calls++;
+    return NULL;
+}
+
+/* While this thread is inside the hook, another takes all that it can get. */
 static void *hook_with_another_thread(size_t size)
 {
     enter_hook();
     checked_port_thread = 2;
+    lender.alloc = hook_of_the_other_thread;
     for (unsigned c = 0; c < LENGTH(classes); c++)
         while (vmem_pool_take(classes[c], 1, 16, &hook_stash) == 0)
             ;
-    if (vmem_pool_alloc(2 * VMEM_PAGE_SIZE) != NULL)
-        hook_error = -1;
+    lender.alloc = hook_with_another_thread;
     checked_port_thread = 1;
     if (hook_error == 0 && hook_calls == 2)
         hook_error = vmem_pool_take(VMEM_CLASS_TAG, TAGS_OF_A_CALL, TAGS_OF_A_CALL, &hook_stash);
@@ -297,12 +307,13 @@ static void *hook_with_another_thread(size_t size)
     return lend_memory(size);
 }
 
-static void another_thread_is_refused_during_a_refill_and_cannot_drain_the_reserve(void **state)
+static void another_thread_calls_the_hook_as_well_and_cannot_drain_the_reserve(void **state)
 {
     struct vmem_stash stash;
 
     (void)state;
     reset_hook(NULL);
+    others_calls = 0;
     take_tags(VMEM_CLASS_TAG, 300, &stash);
     lender.alloc = hook_with_another_thread;
     while (hook_calls < 4)
@@ -310,8 +321,42 @@ static void another_thread_is_refused_during_a_refill_and_cannot_drain_the_reser
     lender.alloc = NULL;
     assert_int_equal(hook_error, 0);
     assert_int_equal(hook_depth_max, 1);
+    assert_true(others_calls > 0);
     assert_true(hook_stash.count > 0);
     vmem_pool_return(&hook_stash);
+    vmem_pool_return(&stash);
+}
+
+/* A page that comes for another thread serves one that was refused in the meantime. */
+static void *hook_that_is_overtaken(size_t size)
+{
+    struct vmem_stash stash = {.first = 0};
+
+    lender.alloc = NULL;
+    checked_port_thread = 2;
+    (void)size;
+    assert_int_equal(vmem_pool_take(VMEM_CLASS_TAG, 1, 1, &stash), 0);
+    vmem_pool_return(&stash);
+    checked_port_thread = 1;
+    return NULL;
+}
+
+static void a_thread_that_is_refused_takes_what_another_was_lent(void **state)
+{
+    struct vmem_stash stash;
+    struct vmem_pool_stats stats;
+
+    (void)state;
+    reset_hook(NULL);
+    lender.refuse_all = true;
+    stash = (struct vmem_stash){.first = 0};
+    while (vmem_pool_take(VMEM_CLASS_TAG, 1, 1, &stash) == 0)
+        ; /* until none is left but the reserve */
+    lender.refuse_all = false;
+    lender.alloc = hook_that_is_overtaken;
+    assert_int_equal(vmem_pool_take(VMEM_CLASS_TAG, 1, 1, &stash), 0);
+    vmem_pool_stat(&stats);
+    assert_true(stats.lent_pages > 0);
     vmem_pool_return(&stash);
 }
 
@@ -466,7 +511,8 @@ int main(void)
         ONCE(a_block_that_is_refused_is_null),
         ONCE(a_hook_that_needs_tags_itself_has_a_reserve),
         ONCE(the_reserve_is_there_again_for_the_next_refill),
-        ONCE(another_thread_is_refused_during_a_refill_and_cannot_drain_the_reserve),
+        ONCE(another_thread_calls_the_hook_as_well_and_cannot_drain_the_reserve),
+        ONCE(a_thread_that_is_refused_takes_what_another_was_lent),
         ONCE(a_hook_is_refused_what_would_call_it_again),
         ONCE(reap_gives_back_every_page_that_is_wholly_free),
         ONCE(reap_keeps_a_page_of_which_a_tag_is_used),
