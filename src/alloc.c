@@ -13,8 +13,8 @@
  * with what there is: an exact fit needs none, so that an arena whose memory
  * serves for its own tags can be used up to its last page.
  *
- * The unconstrained instant fit of a freelist arena takes a path of its own past
- * the first two steps.
+ * Unconstrained instant and best fit of a freelist arena take a path of their own
+ * past the first two steps.
  */
 #include "segment.h"
 
@@ -100,7 +100,7 @@ static const char *normalise(const vmem_t *arena, vmem_size_t size,
                              const struct vmem_constraints *c, unsigned flags,
                              struct vmem_request *request)
 {
-    if ((flags & ~(unsigned)VMEM_POLICY_MASK) != 0 || flags > VMEM_LASTFIT)
+    if (flags > VMEM_LASTFIT)
         return "unknown flags";
     if (size == 0)
         return "size is 0";
@@ -213,7 +213,7 @@ int vmem_allocate(vmem_t *arena, vmem_size_t size, const struct vmem_constraints
 /*
  * The common paths: instant and best fit in a freelist arena, without constraints. To keep their
  * instructions few, each function here is left by a call where it calls at all; what they cannot do
- * is left to vmem_allocate. They are entered with the lock and drop it.
+ * is left to vmem_allocate. Those that are given `state` are entered with the lock and drop it.
  */
 
 static __attribute__((noinline)) int alloc_slowly(vmem_t *arena, vmem_size_t size, unsigned flags,

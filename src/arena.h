@@ -101,8 +101,6 @@ enum {
     VMEM_TAGS_PER_CUT = 2,
     VMEM_STASH_FILL = 16, /* tags taken at once */
     VMEM_STASH_MAX = 64,  /* more than this many, and half go back */
-
-    VMEM_POLICY_MASK = 0x7
 };
 
 /* A request, normalised: what every search works on. */
@@ -169,8 +167,8 @@ int vmem_allocate(vmem_t *arena, vmem_size_t size, const struct vmem_constraints
 
 /* free.c */
 
-/* Gives back a surplus of the stash. Without the lock. */
-void vmem_trim(vmem_t *arena);
+/* Moves a surplus of the stashes to `surplus`, for the pool. With the lock. */
+void vmem_take_surplus(vmem_t *arena, struct vmem_stash *surplus);
 
 /* span.c */
 
@@ -184,7 +182,7 @@ vmem_size_t vmem_import_block(const vmem_t *arena);
 /* The span that contains addr, or else the first above; 0: none. With the lock. */
 vmem_link_t vmem_span_at(const vmem_t *arena, vmem_addr_t addr);
 
-/* A span wholly free and imported: takes it out of the arena. With the lock. */
+/* Takes a span that is wholly free out of the arena. With the lock. */
 void vmem_span_detach(vmem_t *arena, vmem_link_t span);
 
 /* Whether a span is one free segment. With the lock. */

@@ -14,27 +14,21 @@
  */
 #include "segment.h"
 
-static void trim(vmem_t *arena, struct vmem_stash *stash)
+static void take_surplus_of(struct vmem_stash *stash, struct vmem_stash *surplus)
 {
-    struct vmem_stash surplus = {.first = 0};
-    unsigned long state = vmem_port_lock(&arena->lock);
+    if (stash->count <= VMEM_STASH_MAX)
+        return;
+    for (unsigned i = 0; i < VMEM_STASH_MAX / 2; i++) {
+        vmem_link_t link = vmem_stash_pop(stash);
 
-    if (stash->count > VMEM_STASH_MAX) {
-        while (surplus.count < VMEM_STASH_MAX / 2) {
-            vmem_link_t link = vmem_stash_pop(stash);
-
-            vmem_stash_push(&surplus, link, vmem_tag_at(link));
-        }
+        vmem_stash_push(surplus, link, vmem_tag_at(link));
     }
-    vmem_port_unlock(&arena->lock, state);
-    if (surplus.count > 0)
-        vmem_pool_return(&surplus);
 }
 
-void vmem_trim(vmem_t *arena)
+void vmem_take_surplus(vmem_t *arena, struct vmem_stash *surplus)
 {
-    trim(arena, &arena->stash[VMEM_STASH_SEGMENTS]);
-    trim(arena, &arena->stash[VMEM_STASH_SPANS]);
+    take_surplus_of(&arena->stash[VMEM_STASH_SEGMENTS], surplus);
+    take_surplus_of(&arena->stash[VMEM_STASH_SPANS], surplus);
 }
 
 /*
@@ -70,9 +64,12 @@ static __attribute__((noinline)) void tidy(vmem_t *arena, vmem_link_t link, unsi
     vmem_addr_t addr = 0;
     vmem_size_t size = 0;
     bool release = span != 0 && keep_span(arena, span, &addr, &size);
+    struct vmem_stash surplus = {.first = 0};
 
+    vmem_take_surplus(arena, &surplus);
     vmem_port_unlock(&arena->lock, state);
-    vmem_trim(arena);
+    if (surplus.count > 0)
+        vmem_pool_return(&surplus);
     if (release)
         vmem_span_release(arena, addr, size);
 }

@@ -8,7 +8,7 @@
  * list each. A bit for each list says whether it is empty, a summary has a bit for
  * each word of bits: two bit searches find the first list that is not empty at or
  * above any other. All segments of the list above the request's own hold it, so
- * instant fit is a search and a pop, and wastes at most 1/16.
+ * instant fit is a search and a pop, and wastes at most 1/16 (1/8 in a small arena).
  *
  * The lists reach up to the largest span that the arena has had, so that a small
  * arena has few; adding a larger span replaces them by a larger table. Heads do

@@ -9,7 +9,7 @@
  *
  * Growth begins at one segment a bucket, shrinking at an eighth. A new table needs
  * memory, which may not be had under the arena's lock: the next allocation that
- * finds the count past a limit gets the table before it takes the lock
+ * finds the count past a limit drops the lock to get the table, before it begins
  * (vmem_hash_tend). Each insertion and removal from then on moves VMEM_HASH_STEP
  * buckets: growth from N buckets is over after N/2 of them, and the next can be
  * due after N more segments at the soonest.
@@ -36,7 +36,7 @@ static unsigned hash_bits(unsigned shift)
 
 static size_t bucket_count(unsigned shift)
 {
-    return (size_t)1 << (hash_bits(shift) % VMEM_WORD_BITS);
+    return ((size_t)1 << (VMEM_WORD_BITS - 1)) >> (shift - 1U);
 }
 
 static size_t table_size(unsigned shift)
@@ -62,7 +62,7 @@ static void set_limits(struct vmem_hash *hash)
 {
     size_t buckets = bucket_count(hash->shift);
 
-    hash->grow_from = hash->shift > 0 ? buckets : SIZE_MAX;
+    hash->grow_from = hash_bits(hash->shift) < VMEM_HASH_BITS_MAX ? buckets : SIZE_MAX;
     hash->shrink_below = buckets > (1 << VMEM_HASH_BITS_MIN) ? buckets / 8 : 0;
 }
 
@@ -78,7 +78,12 @@ static void set_ways(struct vmem_hash *hash)
 /* Buckets of the next table that the first `moved` of this one correspond to. */
 static size_t next_buckets(const struct vmem_hash *hash)
 {
-    return hash->next_shift < hash->shift ? hash->moved * 2 : (hash->moved + 1) / 2;
+    unsigned fewer;
+
+    if (hash->next_shift < hash->shift)
+        return hash->moved * 2;
+    fewer = (unsigned)hash->next_shift - hash->shift;
+    return (hash->moved + ((size_t)1 << fewer) - 1) >> fewer;
 }
 
 static void move_chain(struct vmem_hash *hash, vmem_link_t link)
@@ -105,17 +110,16 @@ static void move_bucket(struct vmem_hash *hash)
     move_chain(hash, chain);
 }
 
-/* Moves a few buckets, if there is a table to move them to. */
-static void step(struct vmem_hash *hash)
+bool vmem_hash_move(struct vmem_hash *hash, unsigned count)
 {
     size_t buckets = bucket_count(hash->shift);
 
     if (hash->next == NULL)
-        return;
-    for (unsigned i = 0; i < VMEM_HASH_STEP && hash->moved < buckets; i++)
+        return false;
+    for (; count > 0 && hash->moved < buckets; count--)
         move_bucket(hash);
     if (hash->moved < buckets)
-        return;
+        return true;
     hash->old = hash->buckets;
     hash->old_shift = hash->shift;
     hash->buckets = hash->next;
@@ -123,13 +127,14 @@ static void step(struct vmem_hash *hash)
     hash->next = NULL;
     hash->moved = 0;
     set_limits(hash);
+    return false;
 }
 
 void vmem_hash_insert(struct vmem_hash *hash, vmem_link_t link, struct vmem_tag *tag)
 {
     vmem_link_t *bucket;
 
-    step(hash);
+    (void)vmem_hash_move(hash, VMEM_HASH_STEP);
     bucket = vmem_hash_bucket(hash, tag->addr);
     hash->count++;
     tag->chain = *bucket;
@@ -140,15 +145,7 @@ void vmem_hash_remove(struct vmem_hash *hash, vmem_link_t *at, const struct vmem
 {
     *at = tag->chain;
     hash->count--;
-    step(hash);
-    set_ways(hash);
-}
-
-void vmem_hash_finish(struct vmem_hash *hash)
-{
-    while (hash->next != NULL)
-        step(hash);
-    set_limits(hash);
+    (void)vmem_hash_move(hash, VMEM_HASH_STEP);
     set_ways(hash);
 }
 
@@ -164,19 +161,25 @@ void vmem_hash_init(struct vmem_hash *hash, bool long_way)
 
 void vmem_hash_destroy(struct vmem_hash *hash)
 {
-    vmem_hash_finish(hash);
+    while (vmem_hash_move(hash, VMEM_HASH_STEP))
+        ;
     table_free(hash, hash->old, hash->old_shift);
     table_free(hash, hash->buckets, hash->shift);
 }
 
-/* The shift that the count asks for: the same, or one more or less. */
+/* The shift that the count asks for: the same, that of twice the size, or of as small as will do.
+ */
 static unsigned wanted_shift(const struct vmem_hash *hash)
 {
+    unsigned shift = hash->shift;
+
     if (hash->count >= hash->grow_from)
-        return hash->shift - 1U;
-    if (hash->count < hash->shrink_below)
-        return hash->shift + 1U;
-    return hash->shift;
+        return shift - 1;
+    if (hash->count >= hash->shrink_below)
+        return shift;
+    while (hash_bits(shift) > VMEM_HASH_BITS_MIN && hash->count < bucket_count(shift) / 4)
+        shift++;
+    return shift;
 }
 
 static void give_old_back(vmem_t *arena, unsigned long *state)
@@ -237,6 +240,20 @@ void vmem_hash_tend(vmem_t *arena, unsigned long *state)
     if (hash->next == NULL && shift != hash->shift)
         get_table(arena, shift, state);
     set_ways(hash);
+}
+
+bool vmem_hash_shrink(vmem_t *arena, unsigned long *state)
+{
+    struct vmem_hash *hash = &arena->hash;
+
+    if (hash->next == NULL) {
+        set_limits(hash); /* asks anew for what was refused */
+        if (hash->old != NULL || hash->count < hash->shrink_below)
+            vmem_hash_tend(arena, state);
+        set_ways(hash);
+    }
+    (void)vmem_hash_move(hash, VMEM_HASH_SHRINK_STEP);
+    return hash->next != NULL || hash->old != NULL;
 }
 
 bool vmem_hash_holds(const struct vmem_hash *hash, vmem_link_t link)

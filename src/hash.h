@@ -10,7 +10,9 @@
 
 enum {
     VMEM_HASH_BITS_MIN = 4,
-    VMEM_HASH_STEP = 2 /* buckets moved with each insertion and removal */
+    VMEM_HASH_BITS_MAX = 31,    /* more than there are links */
+    VMEM_HASH_SHRINK_STEP = 64, /* buckets moved in one hold of the lock by a reap */
+    VMEM_HASH_STEP = 2          /* buckets moved with each insertion and removal */
 };
 
 /*
@@ -96,8 +98,14 @@ void vmem_hash_destroy(struct vmem_hash *hash);
  */
 void vmem_hash_tend(vmem_t *arena, unsigned long *state);
 
-/* Moves all that is left to move, and forgets what was refused. */
-void vmem_hash_finish(struct vmem_hash *hash);
+/* Moves up to `count` buckets to the next table; whether there are more. */
+bool vmem_hash_move(struct vmem_hash *hash, unsigned count);
+
+/*
+ * Brings the hash nearer to the smallest table that will do; whether more remains. Called with the
+ * lock, which it may drop.
+ */
+bool vmem_hash_shrink(vmem_t *arena, unsigned long *state);
 
 /* Whether the hash finds this tag. Ends even in chains that are circular. */
 bool vmem_hash_holds(const struct vmem_hash *hash, vmem_link_t link);

@@ -26,7 +26,8 @@
  *    of others find something as well. Who finds nothing at all calls the hook
  *    himself, up to VMEM_REFILLERS threads at once; the next is refused.
  *
- * Locking: one lock, taken last, held for a few instructions a block.
+ * Locking: one lock, taken last, held for a few instructions a block, and in a reap
+ * for a look at each page.
  * Costs: O(1) a tag or block; a reap looks at each page that has a free block.
  */
 #include "pool.h"
@@ -46,8 +47,8 @@ enum {
     VMEM_TAGS_PER_CALL = 4 * (VMEM_CONFIG_IMPORT_DEPTH + 1),
 
     /*
-     * The hook is called with the reserve full, unless for nodes to fill it. So it has to last for
-     * two calls in a row: one for something else, which empties half of it, then one for nodes.
+     * The thread that it is for enters the hook with the reserve full, or half full for nodes to
+     * fill it. So it lasts for two calls in a row: one for something else, then one for nodes.
      */
     VMEM_RESERVE = 2 * VMEM_TAGS_PER_CALL,
 
@@ -74,10 +75,7 @@ struct vmem_page_list {
     size_t free; /* blocks */
 };
 
-enum {
-    VMEM_BLOCK_CLASS_TAG = sizeof(struct vmem_tag) <= 32 ? 0 : 1,
-    VMEM_BLOCK_CLASS_NODE = sizeof(struct vmem_node) <= 64 ? 1 : 2
-};
+enum { VMEM_BLOCK_CLASS_TAG = sizeof(struct vmem_tag) <= 32 ? 0 : 1, VMEM_BLOCK_CLASS_NODE = 1 };
 
 _Static_assert(sizeof(struct vmem_page) <= VMEM_HEADER, "the header stands before the blocks");
 
@@ -332,11 +330,9 @@ static void block_return(void *block)
     }
 }
 
-/* The place of this thread among the refillers; VMEM_REFILLERS: it is none of them. */
-static unsigned refiller_of(uintptr_t self)
+/* The place of a thread among the refillers, from `i` on; VMEM_REFILLERS: it has none. */
+static unsigned refiller_of(uintptr_t self, unsigned i)
 {
-    unsigned i = 0;
-
     while (i < VMEM_REFILLERS && pool.refillers[i] != self)
         i++;
     return i;
@@ -344,7 +340,7 @@ static unsigned refiller_of(uintptr_t self)
 
 static bool is_nested(void)
 {
-    return pool.refilling > 0 && refiller_of(vmem_port_self()) < VMEM_REFILLERS;
+    return pool.refilling > 0 && refiller_of(vmem_port_self(), 0) < VMEM_REFILLERS;
 }
 
 /* How many blocks of a class are there for this thread to take. */
@@ -373,10 +369,14 @@ static void *call_hook(size_t size)
     return NULL;
 }
 
-/* Asks the port for pages. Drops the lock for the time of the call. */
-static void *ask_port(size_t size, unsigned long *state)
+/*
+ * Asks the port for pages; least: the nodes that the reserve must still have for this to be the one
+ * thread that it is for. Drops the lock for the time of the call.
+ */
+static void *ask_port(size_t size, size_t least, unsigned long *state)
 {
-    unsigned place = refiller_of(0);
+    bool first = pool.lists[VMEM_BLOCK_CLASS_NODE].free >= least;
+    unsigned place = refiller_of(0, first ? 0 : 1); /* a place that nobody has */
     void *pages;
 
     if (place == VMEM_REFILLERS)
@@ -411,7 +411,9 @@ static bool grow(unsigned block_class, unsigned long *state)
 
     if (page != NULL)
         return page_add(page, block_class, false);
-    page = ask_port(VMEM_PAGE_SIZE, state);
+    page =
+        ask_port(VMEM_PAGE_SIZE,
+                 block_class == VMEM_BLOCK_CLASS_NODE ? VMEM_TAGS_PER_CALL : VMEM_RESERVE, state);
     if (page == NULL)
         return false;
     if (page_add(page, block_class, true))
@@ -514,7 +516,7 @@ static void *take_pages(size_t size, unsigned long *state)
         return pages;
     if (is_nested() || !fill_reserve(state))
         return NULL;
-    return ask_port(size, state);
+    return ask_port(size, VMEM_RESERVE, state);
 }
 
 void *vmem_pool_alloc(size_t size)
@@ -552,7 +554,12 @@ static bool add_static(unsigned block_class)
 {
     void *page = static_page_take();
 
-    return page != NULL && page_add(page, block_class, false);
+    if (page == NULL)
+        return false;
+    if (page_add(page, block_class, false))
+        return true;
+    static_page_return(page);
+    return false;
 }
 
 /* Brings the static pages of a class to the front, and one more if there is one. */

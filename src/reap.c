@@ -124,12 +124,15 @@ static void strip(vmem_t *arena)
     struct vmem_stash stash[2];
     unsigned long state;
 
+    bool more;
+
     (void)vmem_release_kept(arena);
+    do {
+        state = vmem_port_lock(&arena->lock);
+        more = vmem_hash_shrink(arena, &state);
+        vmem_port_unlock(&arena->lock, state);
+    } while (more);
     state = vmem_port_lock(&arena->lock);
-    do { /* until it has the size that its count asks for */
-        vmem_hash_finish(&arena->hash);
-        vmem_hash_tend(arena, &state);
-    } while (arena->hash.next != NULL || arena->hash.old != NULL);
     memcpy(stash, arena->stash, sizeof stash);
     memset(arena->stash, 0, sizeof arena->stash);
     vmem_port_unlock(&arena->lock, state);

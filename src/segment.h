@@ -3,9 +3,8 @@
  * segment.h - cutting and merging of segments: the boundary-tag method (Knuth, The
  * Art of Computer Programming 1, 2.5; Bonwick and Adams 4.4).
  *
- * Everything that turns free into allocated and back goes through the two functions
- * here, which keep the address-ordered list, the index of free segments, the hash
- * of allocated ones and the stash of tags in step. All with the arena's lock.
+ * What is here keeps the address-ordered list, the index of free segments, the hash of
+ * allocated ones and the stash of tags in step. All with the arena's lock.
  */
 #ifndef VMEM_SEGMENT_H
 #define VMEM_SEGMENT_H

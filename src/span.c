@@ -146,6 +146,7 @@ int vmem_remove(vmem_t *arena, vmem_addr_t base, vmem_size_t size)
 {
     uintptr_t caller = (uintptr_t)__builtin_return_address(0);
     const struct vmem_tag *tag;
+    struct vmem_stash surplus = {.first = 0};
     unsigned long state;
     vmem_link_t link;
     int error = 0;
@@ -162,11 +163,13 @@ int vmem_remove(vmem_t *arena, vmem_addr_t base, vmem_size_t size)
         error = -VMEM_EBUSY;
     else
         vmem_span_detach(arena, link);
+    vmem_take_surplus(arena, &surplus);
     vmem_port_unlock(&arena->lock, state);
+    if (surplus.count > 0)
+        vmem_pool_return(&surplus);
     if (error == -VMEM_EINVAL)
         return vmem_fault_report(arena, VMEM_FAULT_PARAMETER, "vmem_remove",
                                  "no span that was added is this range", base, size, caller);
-    vmem_trim(arena);
     return error;
 }
 

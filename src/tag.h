@@ -67,7 +67,7 @@ struct vmem_node {
 _Static_assert(sizeof(struct vmem_tag) <= 32, "two tags make a cache line");
 #endif
 _Static_assert(sizeof(struct vmem_tag) <= 64, "a tag with its caller");
-_Static_assert(sizeof(struct vmem_node) <= (VMEM_CONFIG_DEBUG ? 128 : 64), "a tag in a tree");
+_Static_assert(sizeof(struct vmem_node) <= 64, "a tag in a tree");
 
 #if UINTPTR_MAX > UINT32_MAX
 

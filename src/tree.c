@@ -31,6 +31,16 @@ static vmem_size_t max_of(vmem_link_t link)
     return link != 0 ? vmem_node_at(link)->max : 0;
 }
 
+/* The node with the lowest address; 0: the tree is empty. */
+static vmem_link_t first_of(vmem_link_t root)
+{
+    if (root == 0)
+        return 0;
+    while (vmem_node_at(root)->left != 0)
+        root = vmem_node_at(root)->left;
+    return root;
+}
+
 static bool is_left(vmem_link_t parent, vmem_link_t link)
 {
     return vmem_node_at(parent)->left == link;
@@ -158,7 +168,7 @@ void vmem_tree_insert(vmem_link_t *root, vmem_link_t link)
 static void replace_by_successor(vmem_link_t *root, vmem_link_t link)
 {
     const struct vmem_node *node = vmem_node_at(link);
-    vmem_link_t successor_link = vmem_tree_first(node->right);
+    vmem_link_t successor_link = first_of(node->right);
     struct vmem_node *successor = vmem_node_at(successor_link);
     vmem_link_t lowest = successor->parent;
 
@@ -240,15 +250,6 @@ vmem_link_t vmem_tree_ceiling(vmem_link_t root, vmem_addr_t addr)
         }
     }
     return ceiling;
-}
-
-vmem_link_t vmem_tree_first(vmem_link_t root)
-{
-    if (root == 0)
-        return 0;
-    while (vmem_node_at(root)->left != 0)
-        root = vmem_node_at(root)->left;
-    return root;
 }
 
 vmem_size_t vmem_tree_largest(vmem_link_t root)
@@ -408,7 +409,7 @@ static bool is_node_right(vmem_link_t root, vmem_link_t link)
 static vmem_link_t successor_of(vmem_link_t link)
 {
     if (vmem_node_at(link)->right != 0)
-        return vmem_tree_first(vmem_node_at(link)->right);
+        return first_of(vmem_node_at(link)->right);
     for (;;) {
         vmem_link_t parent = vmem_node_at(link)->parent;
 
@@ -423,7 +424,7 @@ size_t vmem_tree_recount(vmem_link_t root, size_t limit)
     vmem_link_t prev = 0;
     size_t count = 0;
 
-    for (vmem_link_t link = vmem_tree_first(root); link != 0; link = successor_of(link)) {
+    for (vmem_link_t link = first_of(root); link != 0; link = successor_of(link)) {
         if (++count > limit || !is_node_right(root, link))
             return SIZE_MAX;
         if (prev != 0 && vmem_tag_last(vmem_tag_at(prev)) >= vmem_tag_at(link)->addr)

@@ -23,9 +23,6 @@ vmem_link_t vmem_tree_floor(vmem_link_t root, vmem_addr_t addr);
 /* The node with the lowest address at or above addr; 0: none. */
 vmem_link_t vmem_tree_ceiling(vmem_link_t root, vmem_addr_t addr);
 
-/* The node with the lowest address; 0: the tree is empty. */
-vmem_link_t vmem_tree_first(vmem_link_t root);
-
 vmem_size_t vmem_tree_largest(vmem_link_t root);
 
 bool vmem_tree_search(const vmem_t *arena, const struct vmem_request *request,

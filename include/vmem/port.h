@@ -36,8 +36,8 @@
  *                interrupt_depth();                    above them, if those allocate
  *     }
  *
- * Locks nest at most two deep (the list of arenas, then an arena, or either and
- * then the tag pool), are never taken twice, and no hook is called with one held.
+ * Locks nest at most two deep (the list of arenas, then an arena; or an arena, then
+ * the tag pool), are never taken twice, and no hook is called with one held.
  *
  * Shipped: vmem/port/single.h, the default: one CPU, and no interrupt that
  * allocates; vmem/port/posix.h with src/port/posix.c for programs on a host.

@@ -201,7 +201,7 @@ int vmem_remove(vmem_t *arena, vmem_addr_t base, vmem_size_t size);
  *   INSTANTFIT    O(1); before failing, or importing,    O(log n) (it is FIRSTFIT)
  *                 one scan of one list (unless STRICT)
  *   BESTFIT       O(1): the best of the first 4 of a     O(n)
- *                 list of nearly equal sizes (1/16), or
+ *                 list of nearly equal sizes, or
  *                 if none of 32 fits, the next list
  *   NEXTFIT       O(n)                                   O(log n)
  *   FIRSTFIT      O(n)                                   O(log n)
@@ -241,8 +241,9 @@ int vmem_xalloc(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *
  * VMEM_FAULT_WRONG_SIZE, VMEM_FAULT_MISALIGNED (inside an allocated segment, or not in quanta),
  * VMEM_FAULT_FOREIGN (in no span of this arena), VMEM_FAULT_PARAMETER (arena NULL).
  *
- * O(1) in a freelist arena, O(log n) in an ordered one (expected: the hash). To tell misuse apart
- * O(n). Calls release. Source: Bonwick and Adams 4.4 (boundary tags).
+ * O(1) in a freelist arena, O(log n) in an ordered one (expected: the hash), and O(log spans) where
+ * a span is released. To tell misuse apart O(n). Calls release. Source: Bonwick and Adams 4.4
+ * (boundary tags).
  */
 void vmem_free(vmem_t *arena, vmem_addr_t addr, vmem_size_t size);
 void vmem_xfree(vmem_t *arena, vmem_addr_t addr, vmem_size_t size);

@@ -526,7 +526,7 @@ static void check_finds_a_stash_that_miscounts(void **state)
     vmem_t *arena = make_sample(state);
     struct vmem_stash *stash = &arena->stash[VMEM_STASH_SEGMENTS];
 
-    give(arena, take_at(arena, 0x1001, 1), 1); /* leaves tags */
+    give(arena, take_at(arena, 0x1010, 0x10), 0x10); /* leaves tags */
     assert_true(stash->count > 1);
     breaks(arena, stash->count, stash->count - 1, VMEM_FAULT_TAGS);
     breaks(arena, stash->count, stash->count + 1, VMEM_FAULT_TAGS);

@@ -146,9 +146,9 @@ static void floor_ceiling_and_first_find_the_neighbours_of_an_address(void **sta
     take_nodes(&fixture);
     assert_int_equal(vmem_tree_floor(0, 5), 0);
     assert_int_equal(vmem_tree_ceiling(0, 5), 0);
-    assert_int_equal(vmem_tree_first(0), 0);
+    assert_int_equal(vmem_tree_ceiling(0, 0), 0);
     grow_to(&fixture, 200, &seed);
-    assert_ptr_equal(vmem_tag_at(vmem_tree_first(fixture.root)), nth(&fixture, 0));
+    assert_ptr_equal(vmem_tag_at(vmem_tree_ceiling(fixture.root, 0)), nth(&fixture, 0));
     for (unsigned n = 0; n < fixture.used; n++) {
         vmem_addr_t addr = nth(&fixture, n)->addr;
 
