@@ -190,6 +190,27 @@ static void walk_skips_a_segment_that_grew_over_its_place(void **state)
     ends(arena, &cursor);
 }
 
+/* The tree of spans is a nearer way in than an allocated segment many spans behind. */
+static void walk_leaves_its_landmark_behind_at_the_next_span(void **state)
+{
+    vmem_t *arena = make(0, 8, 1, INDEX(state));
+    struct vmem_cursor cursor = {0};
+
+    (void)take_at(arena, 0, 8);
+    for (vmem_addr_t addr = 16; addr < 80; addr += 16)
+        expect(0, vmem_add(arena, addr, 8, 0), arena);
+    next_is(arena, &cursor, VMEM_SEGMENT_SPAN, 0, 8);
+    next_is(arena, &cursor, VMEM_SEGMENT_ALLOCATED, 0, 8);
+    assert_true(cursor.has_landmark);
+    for (vmem_addr_t addr = 16; addr < 80; addr += 16) {
+        next_is(arena, &cursor, VMEM_SEGMENT_SPAN, addr, 8);
+        assert_false(cursor.has_landmark);
+        next_is(arena, &cursor, VMEM_SEGMENT_FREE, addr, 8);
+        assert_false(cursor.has_landmark);
+    }
+    ends(arena, &cursor);
+}
+
 static void cursor_may_be_copied(void **state)
 {
     vmem_t *arena = make_sample(state);
@@ -354,6 +375,7 @@ int main(void)
         ON_BOTH(walk_ends_although_a_segment_is_taken_at_every_step),
         ON_BOTH(walk_goes_on_in_the_next_span_when_its_own_was_removed),
         ON_BOTH(walk_skips_a_segment_that_grew_over_its_place),
+        ON_BOTH(walk_leaves_its_landmark_behind_at_the_next_span),
         ON_BOTH(cursor_may_be_copied),
         ON_BOTH(walk_calls_back_for_the_kinds_that_are_asked_for),
         ON_BOTH(walk_stops_when_the_callback_says_so),
