@@ -4,6 +4,7 @@
  */
 #include "support.h"
 
+#include "arena.h"
 #include "pool.h"
 
 #include <string.h>
@@ -433,8 +434,8 @@ static void import_that_is_refused_ends(void **state)
     assert_int_equal(vmem_check(broker.source), 0);
 }
 
-/* The source answers with a span of its own choice. */
-static void import_answers(void **state, vmem_addr_t addr, const struct vmem_constraints *c)
+/* The source answers with a span of its own choice: that is refused. How often it got one back. */
+static unsigned import_answers(void **state, vmem_addr_t addr, const struct vmem_constraints *c)
 {
     static struct snapshot before;
     static struct broker broker;
@@ -446,31 +447,51 @@ static void import_answers(void **state, vmem_addr_t addr, const struct vmem_con
     snapshot(child, &before);
     broker.answer = true;
     broker.addr = addr;
-    assert_true(vmem_xalloc(child, 0x20, c, POLICY(state), &got) < 0);
+    assert_int_equal(vmem_xalloc(child, 0x20, c, POLICY(state), &got), -VMEM_EINVAL);
     assert_int_equal(got, 0x55);
     expect_fault(VMEM_FAULT_IMPORT);
     assert_int_equal(last_fault.addr, addr);
     check(child);
-    before.stats.imports = broker.imports;
-    before.stats.releases = broker.releases;
+    assert_same(child, &before);
+    assert_int_equal(broker.imports, 1);
     unmake(child);
+    assert_true(broker.releases == 0 || broker.released_addr == addr);
+    return broker.releases;
 }
 
 static void import_of_a_span_that_overlaps_is_reported(void **state)
 {
-    import_answers(state, 0x4000, NULL);
-    import_answers(state, 0x40f0, NULL);
-    import_answers(state, 0x3ff0, NULL);
+    (void)import_answers(state, 0x4000, NULL);
+    (void)import_answers(state, 0x40f0, NULL);
+    (void)import_answers(state, 0x3ff0, NULL);
+}
+
+/* It is in use here: the source would give it to somebody else. */
+static void import_of_a_span_that_overlaps_does_not_release_it(void **state)
+{
+    assert_int_equal(import_answers(state, 0x4000, NULL), 0);
+    assert_int_equal(import_answers(state, 0x40f0, NULL), 0);
+    assert_int_equal(import_answers(state, 0x3ff0, NULL), 0);
 }
 
 static void import_of_a_span_that_is_not_in_quanta_is_reported(void **state)
 {
-    import_answers(state, 0x8008, NULL);
+    (void)import_answers(state, 0x8008, NULL);
+}
+
+static void import_of_a_span_that_is_not_in_quanta_releases_it(void **state)
+{
+    assert_int_equal(import_answers(state, 0x8008, NULL), 1);
 }
 
 static void import_of_a_span_past_the_end_of_the_space_is_reported(void **state)
 {
-    import_answers(state, VMEM_ADDR_MAX - 0xf, NULL);
+    (void)import_answers(state, VMEM_ADDR_MAX - 0xf, NULL);
+}
+
+static void import_of_a_span_past_the_end_of_the_space_releases_it(void **state)
+{
+    assert_int_equal(import_answers(state, VMEM_ADDR_MAX - 0xf, NULL), 1);
 }
 
 static void import_that_does_not_satisfy_the_constraints_is_given_back(void **state)
@@ -683,6 +704,146 @@ static void a_segment_freed_during_an_import_serves_where_the_import_does_not(vo
     assert_layout(broker.child, 0x10, "[#1.15]");
 }
 
+/* While the source says no, another thread makes room in the arena. */
+static vmem_addr_t added_meanwhile;
+
+static int import_refused_meanwhile(void *ctx, vmem_size_t size, const struct vmem_constraints *c,
+                                    unsigned flags, vmem_addr_t *addrp)
+{
+    struct broker *broker = ctx;
+
+    (void)size;
+    (void)c;
+    (void)flags;
+    (void)addrp;
+    broker->imports++;
+    checked_port_thread = 2;
+    if (freed_meanwhile != 0)
+        vmem_free(broker->child, freed_meanwhile, 0x100);
+    if (added_meanwhile != 0)
+        (void)vmem_add(broker->child, added_meanwhile, 0x100, 0);
+    checked_port_thread = 1;
+    freed_meanwhile = 0;
+    added_meanwhile = 0;
+    return -VMEM_ENOSPC;
+}
+
+/* A child of 0x100 at 0x1000, all of it allocated. */
+static vmem_t *make_refused_meanwhile(struct broker *broker, void **state)
+{
+    struct vmem_params params = {.name = "child",
+                                 .base = 0x1000,
+                                 .size = 0x100,
+                                 .quantum = 0x10,
+                                 .import = import_refused_meanwhile,
+                                 .release = broker_release,
+                                 .ctx = broker,
+                                 .flags = INDEX(state)};
+
+    freed_meanwhile = 0;
+    added_meanwhile = 0;
+    *broker = (struct broker){.answer = true};
+    broker->child = make_params(&params);
+    (void)take(broker->child, 0x100, 0);
+    return broker->child;
+}
+
+static void a_segment_freed_while_the_source_says_no_serves(void **state)
+{
+    static struct broker broker;
+    vmem_t *child = make_refused_meanwhile(&broker, state);
+
+    freed_meanwhile = 0x1000;
+    assert_in_range(take(child, 0x10, POLICY(state)), 0x1000, 0x10f0);
+    assert_true(broker.imports > 0);
+}
+
+static void a_span_added_while_the_source_says_no_serves(void **state)
+{
+    static struct broker broker;
+    vmem_t *child = make_refused_meanwhile(&broker, state);
+
+    added_meanwhile = 0x8000;
+    assert_in_range(take(child, 0x10, POLICY(state)), 0x8000, 0x80f0);
+    assert_true(broker.imports > 0);
+}
+
+/* The tags of spans that are gone are for all arenas again. */
+
+enum { MANY_SPANS = 1000 };
+
+static void release_of_many_spans_leaves_few_tags_in_stock(void **state)
+{
+    vmem_t *source = make(0, (vmem_size_t)1 << 20, 0x100, INDEX(state));
+    vmem_t *child = make_child(source, 0x100, INDEX(state));
+    vmem_addr_t addrs[MANY_SPANS];
+
+    for (unsigned i = 0; i < MANY_SPANS; i++)
+        assert_int_equal(vmem_alloc(child, 0x100, POLICY(state), &addrs[i]), 0);
+    assert_int_equal(child->span_count, MANY_SPANS);
+    for (unsigned i = 0; i < MANY_SPANS; i++)
+        vmem_free(child, addrs[i], 0x100);
+    check(child);
+    assert_int_equal(child->span_count, 1); /* the one kept */
+    assert_true(child->stash[VMEM_STASH_SPANS].count <= VMEM_STASH_MAX);
+    assert_true(child->stash[VMEM_STASH_SEGMENTS].count <= VMEM_STASH_MAX);
+}
+
+static void remove_of_many_spans_leaves_few_tags_in_stock(void **state)
+{
+    vmem_t *arena = make(0, 0, 1, INDEX(state));
+
+    for (vmem_addr_t i = 0; i < MANY_SPANS; i++)
+        assert_int_equal(vmem_add(arena, 16 * i, 8, 0), 0);
+    for (vmem_addr_t i = 0; i < MANY_SPANS; i++)
+        assert_int_equal(vmem_remove(arena, 16 * i, 8), 0);
+    check(arena);
+    assert_true(arena->stash[VMEM_STASH_SPANS].count <= VMEM_STASH_MAX);
+    assert_true(arena->stash[VMEM_STASH_SEGMENTS].count <= VMEM_STASH_MAX);
+}
+
+/*
+ * An arena whose first import the page hook brings about, where there is no memory to be had.
+ */
+static vmem_t *kernel_memory;
+
+static void *lend_kernel_memory(size_t size)
+{
+    vmem_addr_t addr;
+
+    if (vmem_alloc(kernel_memory, size, 0, &addr) != 0)
+        return NULL;
+    return (void *)(uintptr_t)addr;
+}
+
+static void return_kernel_memory(void *pages, size_t size)
+{
+    vmem_free(kernel_memory, (vmem_addr_t)(uintptr_t)pages, size);
+}
+
+static void an_arena_that_only_the_page_hook_uses_imports_there_for_the_first_time(void **state)
+{
+    enum { BLOCK = 16 * VMEM_PAGE_SIZE, BLOCKS = 16 };
+    static _Alignas(BLOCK) unsigned char memory[BLOCKS][BLOCK];
+    vmem_t *physical = make((vmem_addr_t)(uintptr_t)memory, sizeof(memory), BLOCK, INDEX(state));
+    vmem_t *ids = make(0, 1 << 16, 1, INDEX(state));
+    vmem_addr_t addr;
+
+    kernel_memory = make_child(physical, VMEM_PAGE_SIZE, INDEX(state));
+    lender.alloc = lend_kernel_memory;
+    lender.free = return_kernel_memory;
+    for (unsigned i = 0; i < 3000; i++)
+        assert_int_equal(vmem_alloc(ids, 1, 0, &addr), 0);
+    assert_true(lender.pages > 10);
+    assert_true(kernel_memory->import_count > 0);
+    check(ids);
+    check(kernel_memory);
+    unmake(ids);
+    vmem_reap(NULL);
+    assert_int_equal(lender.pages, 0);
+    lender.alloc = NULL;
+}
+
 /*
  * While a thread that adds a span has its tags filled up, another takes one of them for a span of
  * its own. The page hook plays the other.
@@ -786,8 +947,11 @@ int main(void)
         ON_ALL(import_is_not_asked_for_what_wraps),
         ON_ALL(import_that_is_refused_ends),
         ON_ALL(import_of_a_span_that_overlaps_is_reported),
+        ON_ALL(import_of_a_span_that_overlaps_does_not_release_it),
         ON_ALL(import_of_a_span_that_is_not_in_quanta_is_reported),
+        ON_ALL(import_of_a_span_that_is_not_in_quanta_releases_it),
         ON_ALL(import_of_a_span_past_the_end_of_the_space_is_reported),
+        ON_ALL(import_of_a_span_past_the_end_of_the_space_releases_it),
         ON_ALL(import_that_does_not_satisfy_the_constraints_is_given_back),
         ON_ALL(import_may_end_with_the_address_space),
         ON_ALL(import_may_begin_at_address_zero),
@@ -800,6 +964,11 @@ int main(void)
         ON_ALL(a_span_is_kept_only_when_all_of_it_is_free),
         ON_ALL(a_kept_span_that_is_used_again_is_not_released),
         ON_ALL(a_segment_freed_during_an_import_serves_where_the_import_does_not),
+        ON_ALL(a_segment_freed_while_the_source_says_no_serves),
+        ON_ALL(a_span_added_while_the_source_says_no_serves),
+        ON_ALL(release_of_many_spans_leaves_few_tags_in_stock),
+        ON_BOTH(remove_of_many_spans_leaves_few_tags_in_stock),
+        ON_BOTH(an_arena_that_only_the_page_hook_uses_imports_there_for_the_first_time),
         ON_BOTH(add_goes_on_where_another_thread_took_its_tag),
         ON_BOTH(reap_gives_up_the_span_kept_back),
         ON_ALL(reap_leaves_what_is_in_use),
