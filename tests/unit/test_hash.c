@@ -199,6 +199,58 @@ static void a_smaller_table_that_is_refused_changes_nothing(void **state)
     assert_int_equal(buckets_of(&arena->hash), buckets);
 }
 
+/* Frees all but `count` of the segments, then has a smaller table asked for and refused. */
+static void be_refused_a_smaller_table(vmem_t *arena, vmem_addr_t count)
+{
+    vmem_addr_t addr, last = arena->hash.count;
+
+    for (vmem_addr_t i = count; i < last; i++)
+        vmem_free(arena, i, 1);
+    lender.refuse_all = true;
+    for (unsigned i = 0; i < 10; i++) {
+        assert_int_equal(vmem_alloc(arena, 1, VMEM_LASTFIT, &addr), 0);
+        vmem_free(arena, addr, 1);
+    }
+    check(arena);
+}
+
+static void reap_asks_again_for_a_smaller_table_that_was_refused(void **state)
+{
+    vmem_t *arena = make_full(state, 5000);
+    size_t buckets;
+
+    vmem_reap(arena); /* no growth is under way */
+    buckets = buckets_of(&arena->hash);
+    be_refused_a_smaller_table(arena, 1000);
+    assert_int_equal(buckets_of(&arena->hash), buckets);
+    assert_true(arena->hash.shrink_below < 600); /* an allocation is in no hurry to ask */
+    for (vmem_addr_t i = 600; i < 1000; i++)
+        vmem_free(arena, i, 1);
+    lender.refuse_all = false;
+    vmem_reap(arena);
+    check(arena);
+    assert_true(buckets_of(&arena->hash) < buckets);
+    assert_all_are_found(arena, 600);
+}
+
+static void reap_of_an_emptied_arena_needs_no_page_for_the_smallest_table(void **state)
+{
+    vmem_t *arena = make_full(state, 5000);
+
+    vmem_reap(arena);
+    be_refused_a_smaller_table(arena, 1000);
+    for (vmem_addr_t i = 0; i < 1000; i++)
+        vmem_free(arena, i, 1);
+    lender.refuse_all = false;
+    hold_blocks(1024); /* nor a block in stock */
+    lender.refuse_all = true;
+    vmem_reap(arena);
+    release_blocks();
+    check(arena);
+    assert_int_equal(buckets_of(&arena->hash), 1 << VMEM_HASH_BITS_MIN);
+    assert_ptr_equal(arena->hash.buckets, arena->hash.smallest);
+}
+
 /*
  * Two threads that both want a table: while one is with the port, the other finds one in stock. The
  * page hook plays the other.
@@ -281,6 +333,8 @@ int main(void)
         ON_BOTH(destroy_in_the_middle_of_a_growth_loses_no_table),
         ON_BOTH(a_table_that_is_refused_is_asked_for_again),
         ON_BOTH(a_smaller_table_that_is_refused_changes_nothing),
+        ON_BOTH(reap_asks_again_for_a_smaller_table_that_was_refused),
+        ON_BOTH(reap_of_an_emptied_arena_needs_no_page_for_the_smallest_table),
         ON_BOTH(a_thread_that_loses_the_race_for_a_table_goes_on_with_the_other_s),
         ON_BOTH(a_thread_whose_table_comes_when_growth_has_ended_goes_on_without),
         ONCE(addresses_at_even_distances_spread_evenly),
