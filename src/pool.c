@@ -113,6 +113,18 @@ static size_t block_size(unsigned block_class)
     return sizes[block_class];
 }
 
+/* The same divided into a page, since dividing may take libgcc. */
+static size_t blocks_per_page(unsigned block_class)
+{
+    enum { ROOM = VMEM_PAGE_SIZE - VMEM_HEADER };
+    static const uint16_t counts[VMEM_BLOCK_CLASSES] = {
+        ROOM / 32,  ROOM / 64,  ROOM / 96,  ROOM / 128,           ROOM / 160, ROOM / 192,
+        ROOM / 224, ROOM / 256, ROOM / 320, ROOM / 384,           ROOM / 448, ROOM / 512,
+        ROOM / 640, ROOM / 768, ROOM / 896, ROOM / VMEM_BLOCK_MAX};
+
+    return counts[block_class];
+}
+
 /* The smallest class for blocks of `size`, which is at most VMEM_BLOCK_MAX. */
 static unsigned block_class_of(size_t size)
 {
@@ -133,9 +145,10 @@ static size_t whole_pages(size_t size)
     return (size + VMEM_PAGE_SIZE - 1) & ~(size_t)(VMEM_PAGE_SIZE - 1);
 }
 
+/* Whether blocks of a class may be tags, which need links. */
 static bool is_tag_class(unsigned block_class)
 {
-    return block_class == VMEM_BLOCK_CLASS_TAG || block_class == VMEM_BLOCK_CLASS_NODE;
+    return block_class <= VMEM_BLOCK_CLASS_NODE;
 }
 
 static bool is_static(const void *page)
@@ -234,11 +247,6 @@ static void list_remove(struct vmem_page_list *list, struct vmem_page *page)
         page->next->prev = page->prev;
     else
         list->last = page->prev;
-}
-
-static size_t blocks_per_page(unsigned block_class)
-{
-    return (VMEM_PAGE_SIZE - VMEM_HEADER) / block_size(block_class);
 }
 
 /* Cuts a page into blocks. False: no link can name it. */
