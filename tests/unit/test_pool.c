@@ -9,6 +9,8 @@
 #include "arena.h"
 #include "pool.h"
 
+#include <pthread.h>
+#include <semaphore.h>
 #include <string.h>
 
 enum { MANY = 3000 };
@@ -386,6 +388,136 @@ static void a_hook_is_refused_what_would_call_it_again(void **state)
 }
 
 /*
+ * The first thread in the hook leaves while another is inside, having used its half of the reserve:
+ * the other half is not for the next one that comes. Two stacks are needed for that, so the thread
+ * in between is a real one; only one runs at a time.
+ */
+
+static sem_t is_inside, may_leave;
+
+static void *hook_that_waits(size_t size)
+{
+    (void)size;
+    (void)sem_post(&is_inside);
+    (void)sem_wait(&may_leave);
+    return NULL;
+}
+
+static void *be_inside(void *result)
+{
+    struct vmem_stash stash = {.first = 0};
+
+    lender.alloc = hook_that_waits;
+    *(int *)result = vmem_pool_take(VMEM_CLASS_TAG, 1, 1, &stash);
+    return NULL;
+}
+
+static pthread_t inside;
+static int inside_result;
+
+static void *hook_of_the_first(size_t size)
+{
+    checked_port_thread = 2;
+    (void)pthread_create(&inside, NULL, be_inside, &inside_result);
+    (void)sem_wait(&is_inside);
+    checked_port_thread = 1;
+    return hook_that_needs_tags(size);
+}
+
+static void take_all_but_the_reserve(struct vmem_stash *stash)
+{
+    lender.refuse_all = true;
+    for (unsigned c = 0; c < LENGTH(classes); c++)
+        while (vmem_pool_take(classes[c], 1, 1, stash) == 0)
+            ;
+    lender.refuse_all = false;
+}
+
+static void the_reserve_outlasts_the_first_thread_in_the_hook(void **state)
+{
+    struct vmem_stash stash = {.first = 0};
+
+    (void)state;
+    take_all_but_the_reserve(&stash);
+    (void)sem_init(&is_inside, 0, 0);
+    (void)sem_init(&may_leave, 0, 0);
+    reset_hook(hook_of_the_first);
+    assert_int_equal(vmem_pool_take(VMEM_CLASS_TAG, 1, 1, &stash), 0);
+    assert_int_equal(hook_error, 0);
+
+    checked_port_thread = 3;
+    take_all_but_the_reserve(&stash);
+    lender.alloc = hook_that_needs_tags; /* which may be refused them, as it is not the first */
+    assert_int_equal(vmem_pool_take(VMEM_CLASS_TAG, 1, 1, &stash), 0);
+    assert_int_equal(hook_calls, 2);
+
+    take_all_but_the_reserve(&stash);
+    checked_port_thread = 2;
+    (void)sem_post(&may_leave);
+    (void)pthread_join(inside, NULL);
+    assert_int_equal(inside_result, -VMEM_ENOMEM);
+
+    checked_port_thread = 1;
+    hook_error = 0;
+    assert_int_equal(vmem_pool_take(VMEM_CLASS_NODE, 1, 1, &stash), 0);
+    assert_true(hook_calls > 2);
+    assert_int_equal(hook_error, 0);
+    lender.alloc = NULL;
+    vmem_pool_return(&stash);
+    vmem_pool_return(&hook_stash);
+}
+
+/*
+ * Pages that are not aligned
+ */
+
+static _Alignas(VMEM_PAGE_SIZE) unsigned char crooked[4 * VMEM_PAGE_SIZE];
+static unsigned crooked_returns;
+
+static void *lend_crooked(size_t size)
+{
+    assert_true(size <= 3 * VMEM_PAGE_SIZE);
+    return crooked + 64;
+}
+
+static void return_crooked(void *pages, size_t size)
+{
+    assert_ptr_equal(pages, crooked + 64);
+    assert_true(size <= 3 * VMEM_PAGE_SIZE);
+    crooked_returns++;
+}
+
+static void a_misaligned_page_is_reported_and_given_back(void **state)
+{
+    struct vmem_stash stash = {.first = 0};
+
+    (void)state;
+    take_all_but_the_reserve(&stash);
+    crooked_returns = 0;
+    lender.alloc = lend_crooked;
+    lender.free = return_crooked;
+    assert_int_equal(vmem_pool_take(VMEM_CLASS_TAG, 1, 1, &stash), -VMEM_ENOMEM);
+    expect_fault(VMEM_FAULT_PARAMETER);
+    assert_string_equal(last_fault.call, "vmem_port_pages_alloc");
+    assert_int_equal(last_fault.addr, (uintptr_t)crooked + 64);
+    assert_int_equal(crooked_returns, 1);
+    vmem_pool_return(&stash);
+}
+
+static void misaligned_pages_for_a_large_block_are_reported_and_given_back(void **state)
+{
+    (void)state;
+    vmem_pool_free(vmem_pool_alloc(3 * VMEM_PAGE_SIZE), 3 * VMEM_PAGE_SIZE); /* fills the reserve */
+    crooked_returns = 0;
+    lender.alloc = lend_crooked;
+    lender.free = return_crooked;
+    assert_null(vmem_pool_alloc(3 * VMEM_PAGE_SIZE));
+    expect_fault(VMEM_FAULT_PARAMETER);
+    assert_int_equal(last_fault.size, 3 * VMEM_PAGE_SIZE);
+    assert_int_equal(crooked_returns, 1);
+}
+
+/*
  * Reap
  */
 
@@ -442,13 +574,106 @@ static void reap_makes_static_pages_stand_in_for_lent_ones(void **state)
     vmem_pool_return(&stash);
 }
 
+/* Takes every static page that no tag has; they go from `pages` back one by one. */
+static unsigned take_static_pages(void *pages[VMEM_CONFIG_STATIC_PAGES])
+{
+    struct vmem_pool_stats stats;
+    unsigned count = 0;
+
+    for (;;) {
+        vmem_pool_stat(&stats);
+        if (stats.static_pages == VMEM_CONFIG_STATIC_PAGES)
+            return count;
+        pages[count++] = vmem_pool_alloc(VMEM_PAGE_SIZE);
+    }
+}
+
 /*
- * Windows: on a 64-bit machine a link names one of 63 regions of 2 GiB. This test uses up the
- * regions there are for the rest of the program, so it comes last.
+ * Where lent pages hold the reserve, and there is one static page to stand in for them: a hook that
+ * needs tags itself finds them, for any number of tags in use.
+ */
+static void reap_never_gives_the_reserve_away(void **state)
+{
+    void *pages[VMEM_CONFIG_STATIC_PAGES], *again[VMEM_CONFIG_STATIC_PAGES];
+    struct vmem_stash used, tags;
+
+    (void)state;
+    for (unsigned count = 150; count < 150 + VMEM_PAGE_SIZE / sizeof(struct vmem_node); count++) {
+        unsigned taken, taken_again;
+
+        reset_hook(NULL);
+        take_tags(VMEM_CLASS_TAG, 1, &tags);
+        take_tags(VMEM_CLASS_NODE, 1, &used);
+        taken = take_static_pages(pages);
+        while (used.count < count)
+            assert_int_equal(vmem_pool_take(VMEM_CLASS_NODE, 1, 1, &used), 0);
+        assert_true(taken > 0);
+        vmem_pool_free(pages[--taken], VMEM_PAGE_SIZE);
+        vmem_reap(NULL);
+        taken_again = take_static_pages(again);
+        lender.alloc = hook_that_needs_tags;
+        while (hook_calls == 0)
+            assert_int_equal(vmem_pool_take(VMEM_CLASS_TAG, 1, 1, &tags), 0);
+        lender.alloc = NULL;
+        assert_int_equal(hook_error, 0);
+        vmem_pool_return(&hook_stash);
+        vmem_pool_return(&tags);
+        vmem_pool_return(&used);
+        while (taken > 0)
+            vmem_pool_free(pages[--taken], VMEM_PAGE_SIZE);
+        while (taken_again > 0)
+            vmem_pool_free(again[--taken_again], VMEM_PAGE_SIZE);
+        vmem_reap(NULL);
+    }
+}
+
+/*
+ * Windows: on a 64-bit machine a link names one of 63 regions of 2 GiB. The last test uses up the
+ * regions there are for the rest of the program.
  */
 #if UINTPTR_MAX > UINT32_MAX
 
 #include <sys/mman.h>
+
+/* Pages of one region, whose number is lower than that of any window. */
+enum { LOW = 0x10000000, LOW_PAGES = 100 };
+static char *low_pages;
+static unsigned low_count;
+
+static void *lend_from_below(size_t size)
+{
+    assert_true(size == VMEM_PAGE_SIZE && low_count < LOW_PAGES);
+    return low_pages + VMEM_PAGE_SIZE * low_count++;
+}
+
+static void return_from_below(void *pages, size_t size)
+{
+    assert_true((char *)pages >= low_pages && size == VMEM_PAGE_SIZE);
+}
+
+static void pages_of_one_low_region_share_a_window(void **state)
+{
+    struct vmem_stash stash = {.first = 0};
+
+    (void)state;
+    low_pages = mmap((void *)(uintptr_t)LOW, LOW_PAGES * VMEM_PAGE_SIZE, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if ((uintptr_t)low_pages != LOW) {
+        assert_int_equal(munmap(low_pages, LOW_PAGES * VMEM_PAGE_SIZE), 0);
+        skip();
+    }
+    low_count = 0;
+    lender.alloc = lend_from_below;
+    lender.free = return_from_below;
+    while (lender.pages < LOW_PAGES - 10)
+        assert_int_equal(vmem_pool_take(VMEM_CLASS_TAG, 1, 1, &stash), 0);
+    assert_int_equal(lender.returns, 0);
+    vmem_pool_return(&stash);
+    vmem_pool_reap();
+    assert_int_equal(lender.pages, 0);
+    lender.alloc = NULL;
+    assert_int_equal(munmap(low_pages, LOW_PAGES * VMEM_PAGE_SIZE), 0);
+}
 
 enum { PAGES_MAX = 256 };
 static void *far_pages[PAGES_MAX];
@@ -514,10 +739,15 @@ int main(void)
         ONCE(another_thread_calls_the_hook_as_well_and_cannot_drain_the_reserve),
         ONCE(a_thread_that_is_refused_takes_what_another_was_lent),
         ONCE(a_hook_is_refused_what_would_call_it_again),
+        ONCE(the_reserve_outlasts_the_first_thread_in_the_hook),
+        ONCE(a_misaligned_page_is_reported_and_given_back),
+        ONCE(misaligned_pages_for_a_large_block_are_reported_and_given_back),
         ONCE(reap_gives_back_every_page_that_is_wholly_free),
         ONCE(reap_keeps_a_page_of_which_a_tag_is_used),
         ONCE(reap_makes_static_pages_stand_in_for_lent_ones),
+        ONCE(reap_never_gives_the_reserve_away),
 #if UINTPTR_MAX > UINT32_MAX
+        ONCE(pages_of_one_low_region_share_a_window),
         ONCE(a_page_from_one_region_too_many_is_given_back),
 #endif
     };
