@@ -821,15 +821,49 @@ static void return_kernel_memory(void *pages, size_t size)
     vmem_free(kernel_memory, (vmem_addr_t)(uintptr_t)pages, size);
 }
 
+struct block {
+    struct block *next;
+    size_t size;
+};
+
+/* Takes the blocks of every size and the static pages that there are. */
+static struct block *take_all_blocks(void)
+{
+    struct block *first = NULL, *block;
+
+    lender.refuse_all = true;
+    for (size_t size = VMEM_PAGE_SIZE; size >= 32; size = size > 1024 ? 1024 : size - 32) {
+        while ((block = vmem_pool_alloc(size)) != NULL) {
+            block->next = first;
+            block->size = size;
+            first = block;
+        }
+    }
+    lender.refuse_all = false;
+    return first;
+}
+
+static void return_blocks(struct block *block)
+{
+    while (block != NULL) {
+        struct block *next = block->next;
+
+        vmem_pool_free(block, block->size);
+        block = next;
+    }
+}
+
 static void an_arena_that_only_the_page_hook_uses_imports_there_for_the_first_time(void **state)
 {
     enum { BLOCK = 16 * VMEM_PAGE_SIZE, BLOCKS = 16 };
     static _Alignas(BLOCK) unsigned char memory[BLOCKS][BLOCK];
     vmem_t *physical = make((vmem_addr_t)(uintptr_t)memory, sizeof(memory), BLOCK, INDEX(state));
     vmem_t *ids = make(0, 1 << 16, 1, INDEX(state));
+    struct block *blocks;
     vmem_addr_t addr;
 
     kernel_memory = make_child(physical, VMEM_PAGE_SIZE, INDEX(state));
+    blocks = take_all_blocks();
     lender.alloc = lend_kernel_memory;
     lender.free = return_kernel_memory;
     for (unsigned i = 0; i < 3000; i++)
@@ -839,6 +873,7 @@ static void an_arena_that_only_the_page_hook_uses_imports_there_for_the_first_ti
     check(ids);
     check(kernel_memory);
     unmake(ids);
+    return_blocks(blocks);
     vmem_reap(NULL);
     assert_int_equal(lender.pages, 0);
     lender.alloc = NULL;
