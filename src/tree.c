@@ -398,9 +398,9 @@ static bool is_node_right(vmem_link_t root, vmem_link_t link)
     struct vmem_node copy = *node;
     int lean;
 
-    if (node->parent == 0
-            ? link != root
-            : !is_left(node->parent, link) && vmem_node_at(node->parent)->right != link)
+    if ((node->parent == 0) != (link == root))
+        return false;
+    if (link != root && !is_left(node->parent, link) && vmem_node_at(node->parent)->right != link)
         return false;
     return !update(&copy, &lean) && lean >= -1 && lean <= 1;
 }
