@@ -4,8 +4,9 @@
  *
  * It owns a table of 2^bits chains of allocated tags, and at times a second one
  * that it moves to. The bucket is the top bits of the hash value, so that bucket
- * i of one table becomes buckets 2i and 2i+1 of one twice the size, and chains can
- * be moved one by one in order: what lies before `moved` is in the next table.
+ * i of one table becomes buckets 2i and 2i+1 of one twice the size, or is joined to
+ * its neighbours in bucket i >> k of a smaller one, and chains can be moved one by one
+ * in order: what lies before `moved` is in the next table.
  *
  * Growth begins at one segment a bucket, shrinking at an eighth. A new table needs
  * memory, which may not be had under the arena's lock: the next allocation that
@@ -21,7 +22,8 @@
  * A table that is refused leaves longer chains, and is asked for again later. The
  * smallest stands in the arena itself.
  *
- * Cost: O(1) expected; no operation moves more than VMEM_HASH_STEP chains.
+ * Cost: O(1) expected; no operation moves more than VMEM_HASH_STEP chains, and a reap
+ * VMEM_HASH_SHRINK_STEP in one hold of the lock.
  */
 #include "hash.h"
 

@@ -6,8 +6,8 @@
  * --------
  * 1. All of it comes in pages: first VMEM_CONFIG_STATIC_PAGES of .bss, then pages
  *    that the port lends. A page is cut into blocks of one size, from 32 bytes to
- *    VMEM_BLOCK_MAX, and begins with a header. What is
- *    larger takes whole pages from the port (or one static page) and has no header.
+ *    VMEM_BLOCK_MAX, and begins with a header. What is larger takes whole pages from
+ *    the port (or one static page) and has no header.
  * 2. Tags are blocks as well. Their pages stand in windows (tag.h), so that a link
  *    of 32 bits can name them.
  * 3. Arenas do not come here for each tag: they hold a small stash under their own

@@ -13,7 +13,8 @@
  * very pages that they describe. Pages that go back free their tags in turn, so the
  * whole is done again while it helps.
  *
- * Locking: the arena's, for REAP_STEP tags at a time. Cost: O(n).
+ * Locking: the arena's, for REAP_STEP tags or as many chains of the hash at a time.
+ * Cost: O(n).
  */
 #include "segment.h"
 

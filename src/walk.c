@@ -4,9 +4,9 @@
  *
  * A cursor holds addresses, never a reference to a tag, so an arena may change as
  * it likes between two steps. The way back in is the last allocated segment that
- * was seen: the hash finds it in O(1) if it is still there, and what comes next
- * stands a step or two behind it. If not, the tree of spans finds the span, and the
- * segments before the position are passed over.
+ * was seen in this span: the hash finds it in O(1) if it is still there, and what
+ * comes next stands a step or two behind it. If not, the tree of spans finds the span,
+ * and the segments before the position are passed over.
  *
  * The position only ever grows, so a walk ends.
  */

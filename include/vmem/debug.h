@@ -65,8 +65,8 @@ struct vmem_cursor {
  *     while (vmem_walk_next(arena, &cursor, &segment))
  *         ...
  *
- * O(1) while the arena does not change; after a change O(log spans + segments of the span).
- * Calls nothing.
+ * O(1), and O(log spans) where a span begins, while the arena does not change; after a change O(log
+ * spans + segments of the span). Calls nothing.
  */
 bool vmem_walk_next(vmem_t *arena, struct vmem_cursor *cursor, struct vmem_segment *segment);
 
