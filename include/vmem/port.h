@@ -7,10 +7,11 @@
  *     0  vmem_port_fault                          always
  *     1  the lock, and who is running             once there are interrupts or CPUs
  *     2  vmem_port_pages_alloc, _free             once the static tags run out
+ *     3  VMEM_PORT_CPUS, vmem_port_pin, _unpin    for magazines: object caches without a lock
  *
  * Level 0 and 2 are functions that the kernel links, under these names. A kernel
  * that has no pages to lend yet returns NULL. A hook that is missing fails at
- * link time, never at night. Level 1 is a header, because a lock is a type: name
+ * link time, never at night. Level 1 and 3 are a header, because a lock is a type: name
  * yours in VMEM_PORT_HEADER. It may also bear the other hooks, as
  * `static inline` functions. What it must define, with an example:
  *
@@ -35,6 +36,24 @@
  *         return (uintptr_t)current_thread() +         at once: threads, and interrupt handlers
  *                interrupt_depth();                    above them, if those allocate
  *     }
+ *
+ * and, for level 3, which a first port leaves out:
+ *
+ *     #define VMEM_PORT_CPUS 16                        the most CPUs that there can be
+ *
+ *     static inline unsigned vmem_port_pin(unsigned long *state)
+ *     {                                                which CPU this is, below VMEM_PORT_CPUS;
+ * until *state = irq_save();                         unpin nothing else that uses the library
+ *         return this_cpu();                           runs on it: no other thread, and no
+ *     }                                                interrupt handler, if those allocate
+ *     static inline void vmem_port_unpin(unsigned long state)
+ *     {
+ *         irq_restore(state);
+ *     }
+ *
+ * It is used once vmem_cpus_online() (vmem/cache.h) has said how many CPUs can do it; a port
+ * of one CPU is online from the start. VMEM_PORT_CPUS itself, returned for a CPU, means that this
+ * one has no magazines. A few instructions are run between pin and unpin; locks may be taken.
  *
  * Locks nest at most two deep (the list of arenas, then an arena; or an arena, then
  * the tag pool), are never taken twice, and no hook is called with one held.

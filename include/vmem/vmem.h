@@ -104,8 +104,12 @@ struct vmem_params {
     vmem_addr_t base;    /* the first span, where size > 0 */
     vmem_size_t size;    /*    0: none, spans come later or by import */
     vmem_size_t quantum; /* power of two, 1 or more */
-    vmem_size_t
-        qcache_max; /* sizes quantum..qcache_max are cached; 0: none. Accepted, not yet used */
+    /*
+     * Quantum caches: sizes up to this, rounded to the quantum, are served by object caches
+     * (vmem/cache.h), one a multiple of the quantum, over slabs of this arena. 0: none; more than
+     * 64 quanta counts as 64. For memory that comes and goes fast, on many CPUs.
+     */
+    vmem_size_t qcache_max;
     vmem_t *source; /* arena to import from, or NULL */
     /*
      * How to get a span of `size` that satisfies `c`, and how to give it back.
@@ -125,7 +129,10 @@ struct vmem_params {
     unsigned flags; /* enum vmem_arena_flags */
 };
 
-/* Sizes are in the units of the arena, counts since its creation. */
+/*
+ * Sizes are in the units of the arena, counts since its creation. What waits in quantum caches
+ * counts as free; it is not one segment, though, and not in `largest_free`.
+ */
 struct vmem_stats {
     vmem_size_t in_use;       /* allocated; */
     vmem_size_t free;         /*    and not: the two make up the total */
@@ -158,12 +165,12 @@ struct vmem_stats {
 int vmem_create(const struct vmem_params *params, vmem_t **arenap);
 
 /*
- * Ends an arena. Imported spans that are empty go back to their source first.
+ * Ends an arena, its quantum caches first. Imported spans that are empty go back to their source.
  *
  * 0; or -VMEM_EBUSY with nothing changed, also reported as VMEM_FAULT_BUSY: something is allocated,
- * another arena imports from it, or another thread is going through the arenas (vmem_reap(NULL),
- * vmem_check(NULL), vmem_print, vmem_whatis). NULL: -VMEM_EINVAL, VMEM_FAULT_PARAMETER.
- * O(spans + n). Calls release, pages.
+ * another arena imports from it, a cache or heap uses it, or another thread is going through the
+ * arenas (vmem_reap(NULL), vmem_check(NULL), vmem_print, vmem_whatis). NULL: -VMEM_EINVAL,
+ * VMEM_FAULT_PARAMETER. O(spans + n). Calls release, pages.
  */
 int vmem_destroy(vmem_t *arena);
 
@@ -208,8 +215,19 @@ int vmem_remove(vmem_t *arena, vmem_addr_t base, vmem_size_t size);
  *   LASTFIT       O(n)                                   O(log n)
  *
  * plus an import, where one is needed: O(log spans), and what the hook costs.
- * Calls pages, import, release. Source: Bonwick and Adams 4.4.2 (instant fit); the two-level lists
- * are Masmano, Ripoll, Crespo and Real, "TLSF" (ECRTS 2004).
+ *
+ * INSTANTFIT of up to qcache_max: O(1) and without a lock, from the quantum cache of its size,
+ * where the CPU's magazines serve. A policy that is named goes past the caches, to what is free in
+ * the arena itself.
+ *
+ * UNDER PRESSURE. Before it fails, an allocation has back what others keep without need: the
+ * quantum caches are reaped, the source is asked, then the caches over this arena and over the
+ * arenas that import from it are asked to reclaim and are reaped, and so are the empty spans that
+ * those keep. That is O(what they keep), and where they keep nothing, O(arenas and caches).
+ *
+ * Calls pages, import, release, and construct (destruct, reclaim) of caches. Source: Bonwick and
+ * Adams 4.4.2 (instant fit); the two-level lists are Masmano, Ripoll, Crespo and Real, "TLSF"
+ * (ECRTS 2004).
  */
 int vmem_alloc(vmem_t *arena, vmem_size_t size, unsigned flags, vmem_addr_t *addrp);
 
@@ -233,13 +251,15 @@ int vmem_xalloc(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *
 
 /*
  * Frees what vmem_alloc (vmem_free) or vmem_xalloc (vmem_xfree) returned, or one part of it after
- * vmem_split. `size` must be that of the allocation. Needs no memory and cannot fail. An imported
- * span that becomes wholly free is kept until the next one does, so that a single allocation made
- * and freed in a loop does not import each time.
+ * vmem_split. `size` must be that of the allocation. Either takes what the other should; vmem_free
+ * of up to qcache_max puts it into the quantum cache of its size. Needs no memory and cannot fail.
+ * An imported span that becomes wholly free is kept until the next one does, so that a single
+ * allocation made and freed in a loop does not import each time.
  *
  * Misuse is reported and nothing changes: VMEM_FAULT_DOUBLE_FREE (the address is free),
  * VMEM_FAULT_WRONG_SIZE, VMEM_FAULT_MISALIGNED (inside an allocated segment, or not in quanta),
- * VMEM_FAULT_FOREIGN (in no span of this arena), VMEM_FAULT_PARAMETER (arena NULL).
+ * VMEM_FAULT_FOREIGN (in no span of this arena), VMEM_FAULT_PARAMETER (arena NULL). For sizes up to
+ * qcache_max that is at once with VMEM_CONFIG_DEBUG; without, when the cache is reaped.
  *
  * O(1) in a freelist arena, O(log n) in an ordered one (expected: the hash), and O(log spans) where
  * a span is released. To tell misuse apart O(n). Calls release. Source: Bonwick and Adams 4.4
@@ -253,7 +273,8 @@ void vmem_xfree(vmem_t *arena, vmem_addr_t addr, vmem_size_t size);
  * that follows it, if that suffices. Constraints of the allocation are not looked at again.
  *
  * 0; or
- *   -VMEM_ENOSPC  growth: what follows is not free, or too small, or not in the same span
+ *   -VMEM_ENOSPC  growth: what follows is not free, or too small, or not in the same span; or the
+ *                 segment is a quantum cache's, which can only stay as it is
  *   -VMEM_ENOMEM  shrinking: no memory for the tag of what becomes free
  *   -VMEM_EINVAL  new_size 0, unknown flags, or addr and old_size are not an allocated segment:
  *                 reported as for vmem_free.
@@ -268,6 +289,7 @@ int vmem_resize(vmem_t *arena, vmem_addr_t addr, vmem_size_t old_size, vmem_size
  *
  * 0; or
  *   -VMEM_ENOMEM  no memory for the tag
+ *   -VMEM_ENOSPC  the segment is a quantum cache's: vmem_xalloc() what is to be split
  *   -VMEM_EINVAL  offset 0, not below size, or not in quanta (VMEM_FAULT_PARAMETER); addr and size
  *                 not an allocated segment (reported as for vmem_free).
  * O(1). Calls pages.
@@ -284,18 +306,19 @@ bool vmem_contains(const vmem_t *arena, vmem_addr_t addr, vmem_size_t size);
 void vmem_stat(vmem_t *arena, struct vmem_stats *stats);
 
 /*
- * Gives back what an arena (NULL: every arena) holds without need: the empty span kept back to its
+ * Gives back what an arena (NULL: every arena) holds without need: what its caches do (the quantum
+ * caches, and every cache over it: vmem_cache_reap()), the empty span kept back to its
  * source, the unused tags to the pool, and then the pool's wholly free pages to the port. Also
  * ends a hash's growth or shrinking, and moves boundary tags together, so that their pages become
  * free. O(n), the lock held for 64 tags at a time, but for what is left of a hash's move.
- * Calls pages, release.
+ * Calls pages, release, reclaim, destruct.
  */
 void vmem_reap(vmem_t *arena);
 
 /*
- * Verifies every invariant of an arena (NULL: of all arenas and the tag pool, while nothing else
- * runs): address order, no overlap, no two free neighbours, each free segment in its place in the
- * index, bitmap bits, the hash, sums, counters, tags.
+ * Verifies every invariant of an arena and of the caches over it (NULL: of all arenas and the tag
+ * pool, while nothing else runs): address order, no overlap, no two free neighbours, each free
+ * segment in its place in the index, bitmap bits, the hash, sums, counters, tags.
  *
  * 0, or a positive enum vmem_fault_kind (vmem/port.h), which is also reported.
  * O(n log n). Holds the lock throughout. Calls nothing.

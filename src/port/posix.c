@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include <vmem/cache.h>
 #include <vmem/debug.h>
 #include <vmem/port/posix.h>
 
@@ -55,4 +56,54 @@ void *vmem_port_pages_alloc(size_t size)
 void vmem_port_pages_free(void *pages, size_t size)
 {
     (void)munmap(pages, size);
+}
+
+/*
+ * Threads as CPUs
+ */
+
+__thread unsigned vmem_posix_cpu;
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_once_t once;
+    pthread_key_t key; /* its destructor knows when a thread ends */
+    bool taken[VMEM_PORT_CPUS];
+} cpus = {.lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT};
+
+/* The value of the key is the number of the thread, plus one. */
+static void thread_ends(void *value)
+{
+    unsigned cpu = (unsigned)(uintptr_t)value - 1;
+
+    vmem_cpu_drain(cpu);
+    vmem_posix_cpu = VMEM_PORT_CPUS + 1; /* destructors that follow have none */
+    (void)pthread_mutex_lock(&cpus.lock);
+    cpus.taken[cpu] = false;
+    (void)pthread_mutex_unlock(&cpus.lock);
+}
+
+static void make_key(void)
+{
+    (void)pthread_key_create(&cpus.key, thread_ends);
+}
+
+unsigned vmem_posix_assign_cpu(void)
+{
+    unsigned cpu = 0;
+
+    vmem_posix_cpu = VMEM_PORT_CPUS + 1; /* while what follows may allocate */
+    (void)pthread_once(&cpus.once, make_key);
+    (void)pthread_mutex_lock(&cpus.lock);
+    while (cpu < VMEM_PORT_CPUS && cpus.taken[cpu])
+        cpu++;
+    if (cpu < VMEM_PORT_CPUS)
+        cpus.taken[cpu] = true;
+    (void)pthread_mutex_unlock(&cpus.lock);
+    if (cpu < VMEM_PORT_CPUS) {
+        (void)pthread_setspecific(cpus.key, (void *)(uintptr_t)(cpu + 1));
+        vmem_cpus_online(cpu + 1);
+        vmem_posix_cpu = cpu + 1;
+    }
+    return cpu;
 }

@@ -42,4 +42,27 @@ static inline uintptr_t vmem_port_self(void)
     return vmem_posix_self();
 }
 
+/*
+ * Magazines: a thread is a CPU. Each has a number of its own for as long as it lives, and its
+ * magazines are drained when it ends. Threads beyond so many at once have none.
+ */
+#define VMEM_PORT_CPUS 64
+
+extern __thread unsigned vmem_posix_cpu; /* one more than its number; 0: not yet known */
+
+unsigned vmem_posix_assign_cpu(void);
+
+static inline unsigned vmem_port_pin(unsigned long *state)
+{
+    unsigned cpu = vmem_posix_cpu;
+
+    *state = 0;
+    return __builtin_expect(cpu != 0, 1) ? cpu - 1 : vmem_posix_assign_cpu();
+}
+
+static inline void vmem_port_unpin(unsigned long state)
+{
+    (void)state;
+}
+
 #endif

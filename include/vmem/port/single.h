@@ -34,4 +34,17 @@ static inline uintptr_t vmem_port_self(void)
     return 1;
 }
 
+#define VMEM_PORT_CPUS 1
+
+static inline unsigned vmem_port_pin(unsigned long *state)
+{
+    *state = 0;
+    return 0;
+}
+
+static inline void vmem_port_unpin(unsigned long state)
+{
+    (void)state;
+}
+
 #endif
