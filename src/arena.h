@@ -217,6 +217,15 @@ vmem_link_t vmem_walk_step(vmem_t *arena, struct vmem_cursor *cursor, struct vme
 int vmem_fault_report(const vmem_t *arena, enum vmem_fault_kind kind, const char *call,
                       const char *what, vmem_addr_t addr, vmem_size_t size, uintptr_t caller);
 
+/*
+ * The same for what has a name but is no arena: a cache, a heap, an ID space; with what is really
+ * there and who allocated it, where that is known, else 0. Without the lock. Returns -VMEM_EINVAL.
+ */
+int vmem_fault_named(const char *name, enum vmem_fault_kind kind, const char *call,
+                     const char *what, vmem_addr_t addr, vmem_size_t size,
+                     vmem_addr_t expected_addr, vmem_size_t expected_size, uintptr_t allocated_by,
+                     uintptr_t caller);
+
 /* Reports a fault in which `found`, a segment or span (0: none), is in the way. Drops the lock. */
 void vmem_fault_found(vmem_t *arena, enum vmem_fault_kind kind, const char *call, vmem_addr_t addr,
                       vmem_size_t size, vmem_link_t found, uintptr_t caller, unsigned long state);

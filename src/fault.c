@@ -43,7 +43,8 @@ static const char *meaning(enum vmem_fault_kind kind)
 static void report(const vmem_t *arena, struct vmem_fault *fault)
 {
     fault->arena = arena;
-    fault->arena_name = arena != NULL ? arena->name : "-";
+    if (fault->arena_name == NULL)
+        fault->arena_name = arena != NULL ? arena->name : "-";
     if (fault->what == NULL)
         fault->what = meaning(fault->kind);
     vmem_port_fault(fault);
@@ -56,6 +57,26 @@ int vmem_fault_report(const vmem_t *arena, enum vmem_fault_kind kind, const char
         .kind = kind, .call = call, .what = what, .addr = addr, .size = size, .caller = caller};
 
     report(arena, &fault);
+    return -VMEM_EINVAL;
+}
+
+int vmem_fault_named(const char *name, enum vmem_fault_kind kind, const char *call,
+                     const char *what, vmem_addr_t addr, vmem_size_t size,
+                     vmem_addr_t expected_addr, vmem_size_t expected_size, uintptr_t allocated_by,
+                     uintptr_t caller)
+{
+    struct vmem_fault fault = {.kind = kind,
+                               .call = call,
+                               .what = what,
+                               .arena_name = name,
+                               .addr = addr,
+                               .size = size,
+                               .expected_addr = expected_addr,
+                               .expected_size = expected_size,
+                               .caller = caller,
+                               .allocated_by = allocated_by};
+
+    report(NULL, &fault);
     return -VMEM_EINVAL;
 }
 
