@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * support/checked_port.c - the lock that checks how it is used.
+ * support/checked_port.c - the lock and the pin that check how they are used.
  *
  * The locks that are held stand on a stack, the outermost first. Each pair that was ever held at
  * once is remembered, so that the same two in the other order are found without a deadlock.
@@ -19,9 +19,16 @@ static struct {
 } pairs[PAIRS_MAX];
 static unsigned pair_count;
 
-static unsigned long locks; /* taken so far: each has a state of its own */
+static struct {
+    unsigned long state; /* of the pin; 0: not pinned */
+    unsigned cpu;
+    unsigned depth; /* locks held when it began */
+} pinned;
+static unsigned long pins;
 
+unsigned long checked_port_locks; /* and so each has a state of its own */
 uintptr_t checked_port_thread = 1;
+unsigned checked_port_cpu;
 
 static void violation(const char *what, const char *where)
 {
@@ -54,7 +61,7 @@ unsigned long checked_port_lock(vmem_port_lock_t *lock)
     if (depth > 0)
         remember_order(held[depth - 1], lock);
     held[depth++] = lock;
-    lock->state = ++locks;
+    lock->state = ++checked_port_locks;
     return lock->state;
 }
 
@@ -66,6 +73,8 @@ void checked_port_unlock(vmem_port_lock_t *lock, unsigned long state)
         violation("a lock is released with a state that is not its own", "");
     if (held[depth - 1] != lock)
         violation("locks are not released innermost first", "");
+    if (pinned.state != 0 && depth == pinned.depth)
+        violation("a lock that was held before the pin is released before the unpin", "");
     depth--;
     lock->state = 0;
 }
@@ -74,4 +83,29 @@ void checked_port_no_lock(const char *where)
 {
     if (depth != 0)
         violation("a lock is held in ", where);
+    if (pinned.state != 0)
+        violation("the CPU is pinned in ", where);
+}
+
+unsigned checked_port_pin(unsigned long *state)
+{
+    if (pinned.state != 0)
+        violation("the CPU is pinned twice", "");
+    pinned.state = *state = ~++pins;
+    pinned.cpu = checked_port_cpu;
+    pinned.depth = depth;
+    return pinned.cpu;
+}
+
+void checked_port_unpin(unsigned long state)
+{
+    if (pinned.state == 0)
+        violation("the CPU is unpinned without a pin", "");
+    if (pinned.state != state)
+        violation("the CPU is unpinned with a state that is not its own", "");
+    if (pinned.cpu != checked_port_cpu)
+        violation("the CPU is unpinned on another CPU", "");
+    if (pinned.depth != depth)
+        violation("a lock that was taken while pinned outlasts the pin", "");
+    pinned.state = 0;
 }
