@@ -12,6 +12,10 @@
 #include <pthread.h>
 #include <vmem/port.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef pthread_mutex_t vmem_port_lock_t;
 #define VMEM_PORT_LOCK_INIT PTHREAD_MUTEX_INITIALIZER
 
@@ -43,8 +47,9 @@ static inline uintptr_t vmem_port_self(void)
 }
 
 /*
- * Magazines: a thread is a CPU. Each has a number of its own for as long as it lives, and its
- * magazines are drained when it ends. Threads beyond so many at once have none.
+ * Magazines: a thread is a CPU. Each has a number of its own for as long as it lives, the lowest
+ * that is free, and its magazines are drained when it ends. Threads beyond so many at once have
+ * none.
  */
 #define VMEM_PORT_CPUS 64
 
@@ -64,5 +69,34 @@ static inline void vmem_port_unpin(unsigned long state)
 {
     (void)state;
 }
+
+/*
+ * The gate: for programs that fork while they have threads. A fork copies what other threads are
+ * in the middle of, and in the child nobody ends it. So such a program calls
+ * vmem_posix_fork_safe() once, before it has threads, and uses the library between an enter and its
+ * leave:
+ *
+ *     unsigned place = vmem_posix_enter();
+ *     block = vmem_heap_alloc(heap, size, 0);
+ *     vmem_posix_leave(place);
+ *
+ * A fork then closes the gate: it waits until all who entered have left, and lets nobody in until
+ * it is done. The numbers of threads that the child does not have are not used again there.
+ * Enter and leave cost one locked instruction each, on a line that no other thread writes.
+ */
+void vmem_posix_fork_safe(void);
+unsigned vmem_posix_enter(void);
+void vmem_posix_leave(unsigned place);
+
+/*
+ * What a fork does, for those who need the library to stand still: vmem_check(NULL) while threads
+ * go on, for one. From outside of it. The thread itself may go on using the library meanwhile.
+ */
+void vmem_posix_close(void);
+void vmem_posix_open(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
