@@ -68,7 +68,7 @@ int vmem_prepare(vmem_t *arena, uint32_t segments, uint32_t spans, unsigned long
 
     *state = vmem_port_lock(&arena->lock);
     if (!vmem_hash_insertion_is_short(&arena->hash))
-        vmem_hash_tend(arena, state);
+        vmem_hash_tend(&arena->hash, &arena->lock, state);
     while (error == 0 && !is_prepared(arena, segments, spans)) { /* each drops the lock */
         error = fill_stash(arena, VMEM_STASH_SPANS, spans, state);
         if (error == 0)

@@ -69,6 +69,11 @@ struct vmem {
     struct vmem_hash hash;
     vmem_addr_t cursor; /* next fit: the end of the last allocation */
 
+    /* Quantum caches: one for each size, in quanta, that is cached (quantum.c). */
+    vmem_size_t qcache_max; /* 0: none */
+    struct vmem_cache **qcaches;
+    uintptr_t reclaiming; /* the thread that has reclaim functions called for this arena */
+
     vmem_size_t in_use;
     vmem_size_t total;
     vmem_size_t imported;
@@ -88,9 +93,10 @@ struct vmem {
 
     /* Under the lock of the list of arenas, not the arena's own. */
     vmem_t *next;
-    uint32_t id;       /* in order of creation */
-    uint32_t children; /* arenas that import from this one */
-    uint32_t pins;     /* threads that look at it from the list */
+    struct vmem_cache *caches; /* over this arena (under their own lock): cache.c */
+    uint32_t id;               /* in order of creation */
+    uint32_t children;         /* arenas that import from this one */
+    uint32_t pins;             /* threads that look at it from the list */
 };
 
 enum {

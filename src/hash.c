@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hash.c - the hash of allocated segments.
+ * hash.c - the hash of an arena's allocated segments, or of a cache's slabs.
  *
- * It owns a table of 2^bits chains of allocated tags, and at times a second one
+ * It owns a table of 2^bits chains of tags, and at times a second one
  * that it moves to. The bucket is the top bits of the hash value, so that bucket
  * i of one table becomes buckets 2i and 2i+1 of one twice the size, or is joined to
  * its neighbours in bucket i >> k of a smaller one, and chains can be moved one by one
  * in order: what lies before `moved` is in the next table.
  *
  * Growth begins at one segment a bucket, shrinking at an eighth. A new table needs
- * memory, which may not be had under the arena's lock: the next allocation that
+ * memory, which may not be had under the owner's lock: the next allocation that
  * finds the count past a limit drops the lock to get the table, before it begins
  * (vmem_hash_tend). Each insertion and removal from then on moves VMEM_HASH_STEP
  * buckets: growth from N buckets is over after N/2 of them, and the next can be
@@ -20,7 +20,7 @@
  * back, they are such that none may, so that the short way looks at nothing else.
  *
  * A table that is refused leaves longer chains, and is asked for again later. The
- * smallest stands in the arena itself.
+ * smallest stands in the owner itself.
  *
  * Cost: O(1) expected; no operation moves more than VMEM_HASH_STEP chains, and a reap
  * VMEM_HASH_SHRINK_STEP in one hold of the lock.
@@ -184,16 +184,15 @@ static unsigned wanted_shift(const struct vmem_hash *hash)
     return shift;
 }
 
-static void give_old_back(vmem_t *arena, unsigned long *state)
+static void give_old_back(struct vmem_hash *hash, vmem_port_lock_t *lock, unsigned long *state)
 {
-    struct vmem_hash *hash = &arena->hash;
     vmem_link_t *old = hash->old;
     unsigned shift = hash->old_shift;
 
     hash->old = NULL;
-    vmem_port_unlock(&arena->lock, *state);
+    vmem_port_unlock(lock, *state);
     table_free(hash, old, shift);
-    *state = vmem_port_lock(&arena->lock);
+    *state = vmem_port_lock(lock);
 }
 
 /* A table was refused: asks again when the count is a quarter larger, or half. */
@@ -208,19 +207,19 @@ static void live_with(struct vmem_hash *hash, bool growing)
         hash->shrink_below = hash->count / 2;
 }
 
-static void get_table(vmem_t *arena, unsigned shift, unsigned long *state)
+static void get_table(struct vmem_hash *hash, unsigned shift, vmem_port_lock_t *lock,
+                      unsigned long *state)
 {
-    struct vmem_hash *hash = &arena->hash;
     unsigned from = hash->shift;
     vmem_link_t *table;
 
-    vmem_port_unlock(&arena->lock, *state);
+    vmem_port_unlock(lock, *state);
     table = table_alloc(hash, shift);
-    *state = vmem_port_lock(&arena->lock);
+    *state = vmem_port_lock(lock);
     if (hash->next != NULL || hash->old != NULL || hash->shift != from) {
-        vmem_port_unlock(&arena->lock, *state); /* another thread was faster */
+        vmem_port_unlock(lock, *state); /* another thread was faster */
         table_free(hash, table, shift);
-        *state = vmem_port_lock(&arena->lock);
+        *state = vmem_port_lock(lock);
     } else if (table == NULL) {
         live_with(hash, shift < from);
     } else {
@@ -229,29 +228,26 @@ static void get_table(vmem_t *arena, unsigned shift, unsigned long *state)
     }
 }
 
-void vmem_hash_tend(vmem_t *arena, unsigned long *state)
+void vmem_hash_tend(struct vmem_hash *hash, vmem_port_lock_t *lock, unsigned long *state)
 {
-    struct vmem_hash *hash = &arena->hash;
     unsigned shift;
 
     if (hash->next != NULL)
         return;
     if (hash->old != NULL)
-        give_old_back(arena, state);
+        give_old_back(hash, lock, state);
     shift = wanted_shift(hash);
     if (hash->next == NULL && shift != hash->shift)
-        get_table(arena, shift, state);
+        get_table(hash, shift, lock, state);
     set_ways(hash);
 }
 
-bool vmem_hash_shrink(vmem_t *arena, unsigned long *state)
+bool vmem_hash_shrink(struct vmem_hash *hash, vmem_port_lock_t *lock, unsigned long *state)
 {
-    struct vmem_hash *hash = &arena->hash;
-
     if (hash->next == NULL) {
         set_limits(hash); /* asks anew for what was refused */
         if (hash->old != NULL || hash->count < hash->shrink_below)
-            vmem_hash_tend(arena, state);
+            vmem_hash_tend(hash, lock, state);
         set_ways(hash);
     }
     (void)vmem_hash_move(hash, VMEM_HASH_SHRINK_STEP);

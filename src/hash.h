@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hash.h - allocated segments by address. See hash.c. All with the arena's lock,
+ * hash.h - allocated segments, or slabs, by address. See hash.c. All with the owner's lock,
  * except where said.
  */
 #ifndef VMEM_HASH_H
@@ -94,9 +94,9 @@ void vmem_hash_destroy(struct vmem_hash *hash);
 
 /*
  * What takes memory: gives the old table back, allocates a larger or smaller one where that is
- * wanted. Called with the lock, which it may drop. A refusal is lived with.
+ * wanted. Called with the owner's lock, which it may drop. A refusal is lived with.
  */
-void vmem_hash_tend(vmem_t *arena, unsigned long *state);
+void vmem_hash_tend(struct vmem_hash *hash, vmem_port_lock_t *lock, unsigned long *state);
 
 /* Moves up to `count` buckets to the next table; whether there are more. */
 bool vmem_hash_move(struct vmem_hash *hash, unsigned count);
@@ -105,7 +105,7 @@ bool vmem_hash_move(struct vmem_hash *hash, unsigned count);
  * Brings the hash nearer to the smallest table that will do; whether more remains. Called with the
  * lock, which it may drop.
  */
-bool vmem_hash_shrink(vmem_t *arena, unsigned long *state);
+bool vmem_hash_shrink(struct vmem_hash *hash, vmem_port_lock_t *lock, unsigned long *state);
 
 /* Whether the hash finds this tag. Ends even in chains that are circular. */
 bool vmem_hash_holds(const struct vmem_hash *hash, vmem_link_t link);

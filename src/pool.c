@@ -516,6 +516,15 @@ void vmem_pool_return(struct vmem_stash *stash)
  * Blocks
  */
 
+bool vmem_pool_is_nested(void)
+{
+    unsigned long state = vmem_port_lock(&pool.lock);
+    bool nested = is_nested();
+
+    vmem_port_unlock(&pool.lock, state);
+    return nested;
+}
+
 static void *take_pages(size_t size, unsigned long *state)
 {
     void *pages = size == VMEM_PAGE_SIZE ? static_page_take() : NULL;

@@ -37,6 +37,9 @@ void vmem_pool_return(struct vmem_stash *stash);
 void *vmem_pool_alloc(size_t size);
 void vmem_pool_free(void *block, size_t size);
 
+/* Whether this thread is inside the page hook: what it takes then comes out of little. */
+bool vmem_pool_is_nested(void);
+
 /* Gives wholly free pages back to the port, and says how many. Call without a lock. */
 size_t vmem_pool_reap(void);
 

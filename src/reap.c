@@ -130,7 +130,7 @@ static void strip(vmem_t *arena)
     (void)vmem_release_kept(arena);
     do {
         state = vmem_port_lock(&arena->lock);
-        more = vmem_hash_shrink(arena, &state);
+        more = vmem_hash_shrink(&arena->hash, &arena->lock, &state);
         vmem_port_unlock(&arena->lock, state);
     } while (more);
     state = vmem_port_lock(&arena->lock);
