@@ -218,32 +218,167 @@ void support_unmake(vmem_t *arena, const char *file, int line)
     forget(arena);
 }
 
+/* Memory for arenas, until the teardown. */
+static void *memories[MADE_MAX];
+static unsigned memory_count;
+
+vmem_t *support_make_memory(size_t size, const char *file, int line)
+{
+    void *memory = memory_count < MADE_MAX ? aligned_alloc((size_t)1 << 20, size) : NULL;
+    const struct vmem_params params = {.name = "memory",
+                                       .base = (vmem_addr_t)(uintptr_t)memory,
+                                       .size = size,
+                                       .quantum = MEMORY_QUANTUM};
+
+    if (memory == NULL)
+        _fail(file, line);
+    memset(memory, 0, size);
+    memories[memory_count++] = memory;
+    return support_make(&params, file, line);
+}
+
+/* Caches. */
+
+static vmem_cache_t *made_caches[MADE_MAX];
+static unsigned made_cache_count;
+
+vmem_cache_t *support_make_cache(const struct vmem_cache_params *params, const char *file, int line)
+{
+    vmem_cache_t *cache = NULL;
+
+    equal_at(vmem_cache_create(params, &cache), 0, file, line);
+    if (cache == NULL || made_cache_count == MADE_MAX)
+        _fail(file, line);
+    made_caches[made_cache_count++] = cache;
+    support_check_cache(cache, file, line);
+    return cache;
+}
+
+void support_unmake_cache(vmem_cache_t *cache, const char *file, int line)
+{
+    unsigned i;
+
+    equal_at(vmem_cache_destroy(cache), 0, file, line);
+    for (i = 0; i < made_cache_count && made_caches[i] != cache; i++)
+        ;
+    if (i < made_cache_count)
+        made_caches[i] = made_caches[--made_cache_count];
+}
+
+void support_check_cache(vmem_cache_t *cache, const char *file, int line)
+{
+    int kind = vmem_cache_check(cache);
+
+    no_fault(file, line);
+    equal_at(kind, 0, file, line);
+}
+
+void support_cache_same(vmem_cache_t *cache, const struct vmem_cache_stats *before,
+                        const char *file, int line)
+{
+    struct vmem_cache_stats now;
+
+    support_check_cache(cache, file, line);
+    memset(&now, 0, sizeof(now));
+    vmem_cache_stat(cache, &now);
+    now.fails = before->fails;
+    now.misses = before->misses;
+    _assert_memory_equal(&now, before, sizeof(now), file, line);
+}
+
+static unsigned char pattern(uint32_t serial, size_t at)
+{
+    return (unsigned char)((serial * UINT32_C(0x9e3779b9) + at * 0x55) >> 13);
+}
+
+bool hold(struct holding *held, unsigned flags)
+{
+    unsigned char *object = held->count < HOLDING_MAX ? vmem_cache_alloc(held->cache, flags) : NULL;
+    uint32_t serial = ++held->serial;
+
+    if (object == NULL)
+        return false;
+    for (size_t at = held->spared; at < held->size; at++)
+        object[at] = pattern(serial, at);
+    held->objects[held->count].object = object;
+    held->objects[held->count++].serial = serial;
+    return true;
+}
+
+void hold_all(struct holding *held)
+{
+    while (hold(held, 0))
+        ;
+}
+
+void support_drop(struct holding *held, size_t i, const char *file, int line)
+{
+    const unsigned char *object = held->objects[i].object;
+
+    for (size_t at = held->spared; at < held->size; at++)
+        equal_at(object[at], pattern(held->objects[i].serial, at), file, line);
+    vmem_cache_free(held->cache, held->objects[i].object);
+    held->objects[i] = held->objects[--held->count];
+    no_fault(file, line);
+}
+
+void support_drop_all(struct holding *held, const char *file, int line)
+{
+    while (held->count > 0)
+        support_drop(held, held->count - 1, file, line);
+}
+
 int setup(void **state)
 {
     (void)state;
     lender = (struct lender){.pages = lender.pages};
     fault_count = 0;
     checked_port_thread = 1;
+    checked_port_cpu = VMEM_PORT_CPUS;
     vmem_reap(NULL);
     vmem_pool_stat(&pool_before);
     return 0;
 }
 
-int teardown(void **state)
+int setup_magazines(void **state)
 {
-    struct vmem_pool_stats after;
-    unsigned faults = fault_count;
+    int error = setup(state);
+
+    vmem_cpus_online(VMEM_PORT_CPUS);
+    checked_port_cpu = 0;
+    return error;
+}
+
+/* Where a test has failed and objects are out, all is left as it is, and the next begins anew. */
+static int destroy_all(void)
+{
     int failures = 0;
 
-    (void)state;
-    checked_port_no_lock("the end of a test");
-    fault_count = 0;
+    while (made_cache_count > 0)
+        failures += vmem_cache_destroy(made_caches[--made_cache_count]) != 0;
+    if (failures > 0)
+        memory_count = made_count = 0;
     while (made_count > 0) {
         vmem_t *arena = made[--made_count];
 
         free_all(arena);
         failures += vmem_destroy(arena) != 0;
     }
+    while (memory_count > 0)
+        free(memories[--memory_count]);
+    return failures;
+}
+
+int teardown(void **state)
+{
+    struct vmem_pool_stats after;
+    unsigned faults = fault_count;
+    int failures;
+
+    (void)state;
+    checked_port_no_lock("the end of a test");
+    fault_count = 0;
+    failures = destroy_all();
     vmem_reap(NULL);
     vmem_pool_stat(&after);
     failures += vmem_check(NULL) != 0 || faults != 0 || fault_count != 0;

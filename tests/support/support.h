@@ -19,6 +19,7 @@
 
 #include "checked_port.h"
 
+#include <vmem/cache.h>
 #include <vmem/debug.h>
 #include <vmem/vmem.h>
 
@@ -41,8 +42,15 @@ static inline const struct mode *mode_of(void **state)
 #define INDEX(state) (mode_of(state)->index)
 #define POLICY(state) (mode_of(state)->policy)
 
+/* A test begins on a CPU that has no magazines; with setup_magazines, on CPU 0, which has. */
 int setup(void **state);
+int setup_magazines(void **state);
 int teardown(void **state);
+
+static inline bool has_magazines(void)
+{
+    return checked_port_cpu < VMEM_PORT_CPUS;
+}
 
 /* Entries for the table of tests: as it is, on both indexes, and with every policy on both. */
 /* clang-format off */
@@ -55,6 +63,8 @@ int teardown(void **state);
     MODE(test, 4, "freelists, last"), MODE(test, 5, "ordered, instant"),                           \
     MODE(test, 6, "ordered, best"), MODE(test, 7, "ordered, next"),                                \
     MODE(test, 8, "ordered, first"), MODE(test, 9, "ordered, last")
+#define WITH_MAGAZINES(test) {#test " [magazines]", test, setup_magazines, teardown, &modes[0]}
+#define WITH_AND_WITHOUT(test) MODE(test, 0, "slabs alone"), WITH_MAGAZINES(test)
 /* clang-format on */
 
 /* Faults: vmem_port_fault() records; a test takes them off with expect_fault(). */
@@ -101,6 +111,68 @@ vmem_t *support_make(const struct vmem_params *params, const char *file, int lin
 /* Frees everything that is allocated, and destroys the arena, before the teardown would. */
 #define unmake(arena) support_unmake(arena, __FILE__, __LINE__)
 void support_unmake(vmem_t *arena, const char *file, int line);
+
+/* Caches, over memory or over any arena. The teardown destroys them, when nothing is out. */
+
+/* An arena of so many bytes of memory, in quanta of 4 KiB, aligned to 1 MiB. */
+enum { MEMORY_QUANTUM = 4096 };
+#define make_memory(size) support_make_memory(size, __FILE__, __LINE__)
+vmem_t *support_make_memory(size_t size, const char *file, int line);
+
+#define make_cache(arena, size, align)                                                       \
+    support_make_cache(                                                                      \
+        &(struct vmem_cache_params){"cache", size, align, NULL, NULL, NULL, NULL, arena, 0}, \
+        __FILE__, __LINE__)
+#define make_cache_params(params) support_make_cache(params, __FILE__, __LINE__)
+vmem_cache_t *support_make_cache(const struct vmem_cache_params *params, const char *file,
+                                 int line);
+
+/* Destroys it before the teardown would. */
+#define unmake_cache(cache) support_unmake_cache(cache, __FILE__, __LINE__)
+void support_unmake_cache(vmem_cache_t *cache, const char *file, int line);
+
+#define check_cache(cache) support_check_cache(cache, __FILE__, __LINE__)
+void support_check_cache(vmem_cache_t *cache, const char *file, int line);
+
+static inline struct vmem_cache_stats cache_stats(vmem_cache_t *cache)
+{
+    struct vmem_cache_stats stats;
+
+    vmem_cache_stat(cache, &stats);
+    return stats;
+}
+
+/* A cache is as it was, except for the counts of refusals and misses. */
+#define assert_cache_same(cache, before) support_cache_same(cache, before, __FILE__, __LINE__)
+void support_cache_same(vmem_cache_t *cache, const struct vmem_cache_stats *before,
+                        const char *file, int line);
+
+/*
+ * Objects of memory that are out. Each is filled with a pattern of its own, but for the first
+ * `spared` bytes, and verified before it is freed: two that share a byte are found.
+ */
+enum { HOLDING_MAX = 4096 };
+struct holding {
+    vmem_cache_t *cache;
+    size_t size, spared;
+    size_t count;
+    uint32_t serial; /* of the last one */
+    struct {
+        unsigned char *object;
+        uint32_t serial;
+    } objects[HOLDING_MAX];
+};
+
+/* Takes one more; false: refused. */
+bool hold(struct holding *held, unsigned flags);
+
+/* As many as there are, until one is refused. */
+void hold_all(struct holding *held);
+
+#define drop(held, i) support_drop(held, i, __FILE__, __LINE__)
+#define drop_all(held) support_drop_all(held, __FILE__, __LINE__)
+void support_drop(struct holding *held, size_t i, const char *file, int line);
+void support_drop_all(struct holding *held, const char *file, int line);
 
 /* Steps. Each is followed by vmem_check(). */
 
