@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # What the documents show as code is code. The first program in the README is
-# examples/smallest/main.c, letter by letter, and prints what the README says; the hooks in docs/porting.md compile, each block
-# alone, against the kernel that docs/ beside this script pretends to be, and the lock that stands
-# there serves to compile the library.
+# examples/smallest/main.c, letter by letter, and prints what the README says; the hooks in
+# docs/porting.md compile, each block alone, against the kernel that docs/ beside this script
+# pretends to be; and the lock and each way to pin a CPU that stand there serve to compile the library.
 . "$(dirname "$0")/common.sh"
 
 # block <n> <document>: its n-th block of C
@@ -26,18 +26,38 @@ diff -u "$work/promised" "$work/printed"
 
 mkdir "$work/kernel"
 cp "$here"/docs/kernel/*.h "$work/kernel"
+
+compile() { # <compiler> <file and flags...>
+    compiler=$1
+    shift
+    "$compiler" -std=c11 -Wall -Wextra -Wno-unused -Wno-unused-parameter -Werror -ffreestanding \
+        -I"$root/include" -I"$work" -include kernel/kernel.h -fsyntax-only "$@"
+}
+
 n=1
+pins=0
 while block "$n" "$root/docs/porting.md" >"$work/block$n.c" && [ -s "$work/block$n.c" ]; do
-    cc -std=c11 -Wall -Wextra -Wno-unused -Wno-unused-parameter -Werror -ffreestanding \
-        -I"$root/include" -I"$work" -include kernel/kernel.h -fsyntax-only "$work/block$n.c"
     if grep -q '^/\* kernel/vmem_port.h \*/$' "$work/block$n.c"; then
         cp "$work/block$n.c" "$work/kernel/vmem_port.h"
+        compile cc -DVMEM_PORT_HEADER='"kernel/vmem_port.h"' "$root"/src/*.c
+    fi
+    if grep -q 'unsigned this_cpu(void)' "$work/block$n.c"; then
+        compile cc "$work/block$n.c"
+        for cross in aarch64-linux-gnu-gcc riscv64-linux-gnu-gcc; do
+            if command -v $cross >/dev/null; then
+                compile $cross "$work/block$n.c"
+            fi
+        done
+    else
+        compile cc -include kernel/this_cpu.h "$work/block$n.c"
+    fi
+    if grep -q vmem_port_pin "$work/block$n.c"; then
+        cat "$work/kernel/vmem_port.h" "$work/block$n.c" >"$work/kernel/vmem_port_$n.h"
+        compile cc -include kernel/this_cpu.h -DVMEM_PORT_HEADER="\"kernel/vmem_port_$n.h\"" \
+            "$root"/src/*.c
+        pins=$((pins + 1))
     fi
     n=$((n + 1))
 done
-[ "$n" -gt 5 ]
-
-for source in "$root"/src/*.c; do
-    cc -std=c11 -Wall -Wextra -Werror -ffreestanding -I"$root/include" -I"$work" \
-        -DVMEM_PORT_HEADER='"kernel/vmem_port.h"' -fsyntax-only "$source"
-done
+[ "$n" -gt 10 ]
+[ "$pins" -eq 3 ]
