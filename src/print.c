@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * print.c - arenas, segments and faults as text, through a sink of one function.
+ * print.c - arenas, caches, segments and faults as text, through a sink of one function.
  *
  * Everything is read first, under the locks and one line at a time, and handed to
  * the sink afterwards. Lines are made of short pieces: no buffer holds a whole one,
@@ -10,6 +10,7 @@
  * (12.3M); addresses are hexadecimal.
  */
 #include "arena.h"
+#include "cache.h"
 
 struct printer {
     vmem_sink_t *sink;
@@ -136,15 +137,78 @@ static void put_column(const struct printer *to, uint64_t value)
  * The tree of arenas
  */
 
+static void put_name(const struct printer *to, const char *name, unsigned indent)
+{
+    unsigned used = indent + length(name);
+
+    put_spaces(to, indent);
+    put(to, name);
+    put_spaces(to, used < NAME_WIDTH ? NAME_WIDTH - used : 0);
+}
+
+/* part of whole in percent, with one place: long division, since a CPU may have no other. */
+static void put_percentage(const struct printer *to, uint64_t part, uint64_t whole)
+{
+    unsigned thousandths = 0;
+
+    for (unsigned digit = 0; digit < 4; digit++) {
+        thousandths *= 10;
+        for (; part >= whole; part -= whole)
+            thousandths++;
+        part *= 10;
+    }
+    put_decimal(to, thousandths / 10);
+    put(to, ".");
+    put_decimal(to, thousandths % 10);
+    put(to, "%");
+}
+
+/*
+ * A cache, in the columns of its arena: object size, in use, in slabs. The hit rate is the share of
+ * allocations and frees that the magazines of a CPU served. Not inlined: a kernel's stack is small,
+ * and the counters of an arena would lie beside those of its caches.
+ */
+static __attribute__((noinline)) void print_cache(const struct printer *to, vmem_cache_t *cache,
+                                                  unsigned indent)
+{
+    struct vmem_cache_stats stats;
+    uint64_t calls;
+
+    vmem_cache_stat(cache, &stats);
+    calls = stats.allocs + stats.frees;
+    put_name(to, cache->name, indent);
+    put_column(to, stats.object_size);
+    put_column(to, stats.in_use * stats.object_size);
+    put_column(to, stats.slabs * stats.slab_size);
+    put_right(to, "-", COLUMN_WIDTH);
+    put_column(to, stats.allocs);
+    put_column(to, stats.fails);
+    if (stats.magazine_size > 0 && calls > 0) {
+        put(to, "  ");
+        put_percentage(to, stats.misses < calls ? calls - stats.misses : 0, calls);
+        put(to, " hits");
+    }
+    put(to, "\n");
+}
+
+static void print_caches(const struct printer *to, vmem_t *arena, unsigned indent)
+{
+    vmem_cache_t *cache;
+    uint32_t after = 0;
+
+    while ((cache = vmem_cache_pin_next(arena, after)) != NULL) {
+        after = cache->id;
+        print_cache(to, cache, indent);
+        vmem_cache_unpin(cache);
+    }
+}
+
 static void print_row(const struct printer *to, vmem_t *arena, unsigned indent)
 {
     struct vmem_stats stats;
-    unsigned used = indent + length(arena->name);
 
     vmem_stat(arena, &stats);
-    put_spaces(to, indent);
-    put(to, arena->name);
-    put_spaces(to, used < NAME_WIDTH ? NAME_WIDTH - used : 0);
+    put_name(to, arena->name, indent);
     put_column(to, arena->quantum);
     put_column(to, stats.in_use);
     put_column(to, stats.total);
@@ -152,6 +216,7 @@ static void print_row(const struct printer *to, vmem_t *arena, unsigned indent)
     put_column(to, stats.allocs);
     put_column(to, stats.fails);
     put(to, "\n");
+    print_caches(to, arena, indent + 2);
 }
 
 /*
@@ -169,19 +234,17 @@ static vmem_t *next_child(const vmem_t *source, uint32_t after)
 }
 
 /* Down to the first child, else on to the next sibling, else up: no stack grows with the tree. */
-void vmem_print(vmem_sink_t *sink, void *ctx)
+static void print_arenas(const struct printer *to)
 {
-    const struct printer to = {sink, ctx};
     vmem_t *arena = NULL; /* whose children are looked for; pinned, as all above it */
     uint32_t after = 0;
 
-    put(&to,
-        "arena                    quantum    in use     total   largest    allocs     fails\n");
+    put(to, "arena                    quantum    in use     total   largest    allocs     fails\n");
     for (;;) {
         vmem_t *child = next_child(arena, after);
 
         if (child != NULL) {
-            print_row(&to, child, 2U * child->depth);
+            print_row(to, child, 2U * child->depth);
             arena = child;
             after = 0;
         } else if (arena != NULL) {
@@ -194,6 +257,13 @@ void vmem_print(vmem_sink_t *sink, void *ctx)
             return;
         }
     }
+}
+
+void vmem_print(vmem_sink_t *sink, void *ctx)
+{
+    const struct printer to = {sink, ctx};
+
+    print_arenas(&to);
 }
 
 /*
@@ -329,39 +399,95 @@ void vmem_print_map(vmem_t *arena, unsigned width, vmem_sink_t *sink, void *ctx)
  * What an address is
  */
 
-static void print_whatis(const struct printer *to, const vmem_t *arena, vmem_addr_t addr,
-                         const struct vmem_segment *segment)
+/* "0x1004 is 4 into the allocated segment [0x1000, 0x10ff]" */
+static void put_offset(const struct printer *to, vmem_addr_t addr, const char *what,
+                       vmem_addr_t first, vmem_size_t size)
 {
     put_hexadecimal(to, addr);
     put(to, " is ");
-    put_decimal(to, addr - segment->addr);
-    put(to, segment->kind == VMEM_SEGMENT_FREE ? " into the free segment "
-                                               : " into the allocated segment ");
-    put_range(to, segment->addr, segment->size);
-    put(to, " of '");
-    put(to, arena->name);
+    put_decimal(to, addr - first);
+    put(to, " into the ");
+    put(to, what);
+    put(to, " ");
+    put_range(to, first, size);
+}
+
+static void put_quoted(const struct printer *to, const char *before, const char *name)
+{
+    put(to, before);
+    put(to, " '");
+    put(to, name);
     put(to, "'");
-    if (segment->caller != 0) {
+}
+
+static void end_whatis(const struct printer *to, uintptr_t caller)
+{
+    if (caller != 0) {
         put(to, ", allocated by ");
-        put_hexadecimal(to, segment->caller);
+        put_hexadecimal(to, caller);
     }
     put(to, "\n");
+}
+
+static bool whatis_segment(const struct printer *to, vmem_t *arena, vmem_addr_t addr)
+{
+    struct vmem_segment segment;
+
+    if (!vmem_find(arena, addr, &segment))
+        return false;
+    put_offset(to, addr, segment.kind == VMEM_SEGMENT_FREE ? "free segment" : "allocated segment",
+               segment.addr, segment.size);
+    put_quoted(to, " of", arena->name);
+    end_whatis(to, segment.caller);
+    return true;
+}
+
+static bool whatis_object(const struct printer *to, vmem_cache_t *cache, vmem_addr_t addr)
+{
+    struct vmem_object object;
+
+    if (!vmem_cache_find(cache, addr, &object))
+        return false;
+    if (object.size == 0) {
+        put_offset(to, addr, "slab", object.slab, cache->slab_size);
+        put_quoted(to, " of cache", cache->name);
+        put(to, ", between the objects");
+    } else {
+        put_offset(to, addr, "object", object.addr, object.size);
+        put_quoted(to, " of cache", cache->name);
+        put(to, object.in_slab       ? ", free in its slab"
+                : object.in_magazine ? ", free in a magazine"
+                                     : ", handed out");
+    }
+    end_whatis(to, object.in_slab || object.in_magazine ? 0 : object.caller);
+    return true;
+}
+
+static unsigned whatis_caches(const struct printer *to, vmem_t *arena, vmem_addr_t addr)
+{
+    unsigned known = 0;
+    vmem_cache_t *cache;
+    uint32_t after = 0;
+
+    while ((cache = vmem_cache_pin_next(arena, after)) != NULL) {
+        after = cache->id;
+        known += whatis_object(to, cache, addr);
+        vmem_cache_unpin(cache);
+    }
+    return known;
 }
 
 unsigned vmem_whatis(vmem_addr_t addr, vmem_sink_t *sink, void *ctx)
 {
     const struct printer to = {sink, ctx};
-    struct vmem_segment segment;
-    uint32_t after = 0;
     unsigned known = 0;
+    uint32_t after = 0;
     vmem_t *arena;
 
     while ((arena = vmem_pin_next(after)) != NULL) {
         after = arena->id;
-        if (vmem_find(arena, addr, &segment)) {
-            print_whatis(&to, arena, addr, &segment);
-            known++;
-        }
+        known += whatis_segment(&to, arena, addr);
+        known += whatis_caches(&to, arena, addr);
         vmem_unpin(arena);
     }
     return known;
