@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_print.c - arenas as text, to the letter.
+ * test_print.c - arenas, caches and ID spaces as text, to the letter.
  */
 #include "support.h"
 
@@ -153,6 +153,83 @@ static void print_to_a_sink_that_allocates_ends(void **state)
     vmem_print_map(sink_arena, 10, allocating_sink, NULL);
     assert_true(vmem_whatis(0, allocating_sink, NULL) > 0);
     check(sink_arena);
+}
+
+/*
+ * Caches in vmem_print
+ */
+
+/* The line for what has this name, indentation and all; a newline ends it. */
+static const char *line_of(const char *indented_name)
+{
+    static char line[256];
+    const char *at = strstr(printed(), indented_name);
+
+    assert_non_null(at);
+    assert_true(at == text || at[-1] == '\n');
+    (void)snprintf(line, sizeof(line), "%.*s", (int)strcspn(at, "\n") + 1, at);
+    return line;
+}
+
+static void print_shows_caches_under_their_arena(void **state)
+{
+    vmem_t *memory = make_memory(1 << 20);
+    struct vmem_cache_params params = {
+        .name = "thread", .size = 200, .arena = memory, .flags = VMEM_CACHE_NO_MAGAZINES};
+    vmem_cache_t *threads = make_cache_params(&params);
+    void *one, *two;
+
+    (void)state;
+    params.name = "file";
+    params.size = 4096;
+    params.align = 4096;
+    (void)make_cache_params(&params);
+    (void)make_child(memory, MEMORY_QUANTUM, 0);
+    one = vmem_cache_alloc(threads, 0);
+    two = vmem_cache_alloc(threads, 0);
+    vmem_cache_free(threads, two);
+    assert_string_equal(
+        printed(), HEADING
+        "memory                      4096      4096      1.0M   1020.0K         1         0\n"
+        "  thread                     200       200      4096         -         2         0\n"
+        "  file                      4096         0         0         -         0         0\n"
+        "  child                     4096         0         0         0         0         0\n");
+    vmem_cache_free(threads, one);
+}
+
+static void print_counts_the_refusals_of_a_cache(void **state)
+{
+    vmem_cache_t *cache = make_cache(make_memory(4096), 4096, 4096);
+
+    (void)state;
+    assert_null(vmem_cache_alloc(cache, 0)); /* a slab is of several pages */
+    assert_string_equal(
+        line_of("  cache"),
+        "  cache                     4096         0         0         -         0         1\n");
+}
+
+static void print_shows_what_share_the_magazines_served(void **state)
+{
+    vmem_cache_t *cache = make_cache(make_memory(1 << 20), 64, 0);
+    void *object;
+
+    (void)state;
+    assert_null(strstr(line_of("  cache"), "hits")); /* of nothing */
+    object = vmem_cache_alloc(cache, 0);
+    assert_non_null(strstr(line_of("  cache"), "         0  0.0% hits\n"));
+    vmem_cache_free(cache, object);
+    for (unsigned i = 0; i < 2500; i++) {
+        const struct vmem_cache_stats stats = cache_stats(cache);
+        const uint64_t calls = stats.allocs + stats.frees;
+        const unsigned thousandths = (unsigned)((calls - stats.misses) * 1000 / calls);
+        char expected[32];
+
+        (void)snprintf(expected, sizeof(expected), "  %u.%u%% hits\n", thousandths / 10,
+                       thousandths % 10);
+        assert_non_null(strstr(line_of("  cache"), expected));
+        vmem_cache_free(cache, vmem_cache_alloc(cache, 0));
+    }
+    assert_non_null(strstr(line_of("  cache"), "  99.9% hits\n")); /* never rounded up to all */
 }
 
 /*
@@ -335,6 +412,44 @@ static void whatis_names_every_arena_that_contains_the_address(void **state)
         strstr(text, "0x1010 is 0 into the free segment [0x1010, 0x1fff] of 'child'\n"));
 }
 
+static void whatis_says_which_object_of_which_cache(void **state)
+{
+    vmem_cache_t *cache = make_cache(make_memory(1 << 20), 192, 64);
+    char *object = vmem_cache_alloc(cache, 0);
+    char expected[256];
+
+    (void)state;
+    assert_int_equal(whatis((vmem_addr_t)(uintptr_t)object + 5), 2);
+    (void)snprintf(expected, sizeof(expected),
+                   "%p is 5 into the object [%p, %p] of cache 'cache', handed out",
+                   (void *)(object + 5), (void *)object, (void *)(object + 191));
+    assert_non_null(strstr(text, expected));
+#if VMEM_CONFIG_DEBUG
+    assert_non_null(strstr(text, "handed out, allocated by 0x"));
+#else
+    assert_non_null(strstr(text, "handed out\n"));
+#endif
+    vmem_cache_free(cache, object);
+    (void)whatis((vmem_addr_t)(uintptr_t)object);
+    assert_non_null(
+        strstr(text, has_magazines() ? ", free in a magazine\n" : ", free in its slab\n"));
+    assert_null(strstr(text, "handed out"));
+}
+
+static void whatis_of_what_lies_between_objects(void **state)
+{
+    vmem_cache_t *cache = make_cache(make_memory(1 << 20), 4096 - 512, 512);
+    const struct vmem_cache_stats stats = cache_stats(cache);
+    char *object = vmem_cache_alloc(cache, 0);
+    vmem_addr_t slab = (vmem_addr_t)(uintptr_t)object & ~(stats.slab_size - 1);
+
+    (void)state;
+    assert_true(stats.objects_per_slab * stats.object_size < stats.slab_size);
+    assert_int_equal(whatis(slab + stats.slab_size - 1), 2);
+    assert_non_null(strstr(text, "] of cache 'cache', between the objects\n"));
+    vmem_cache_free(cache, object);
+}
+
 static void whatis_knows_nothing_of_a_foreign_address(void **state)
 {
     (void)make_named("ids", 8, 1, NULL, INDEX(state));
@@ -361,6 +476,9 @@ int main(void)
         ON_BOTH(print_indents_an_arena_under_its_source),
         ON_BOTH(print_scales_large_numbers),
         ON_BOTH(print_makes_room_for_a_long_name),
+        ONCE(print_shows_caches_under_their_arena),
+        ONCE(print_counts_the_refusals_of_a_cache),
+        WITH_MAGAZINES(print_shows_what_share_the_magazines_served),
         ON_BOTH(print_to_a_sink_that_allocates_ends),
         ON_BOTH(print_arena_shows_spans_and_segments),
         ON_BOTH(print_arena_says_what_is_imported),
@@ -374,6 +492,8 @@ int main(void)
         ON_BOTH(map_of_the_whole_address_space),
         ON_BOTH(map_of_an_empty_arena_is_blank),
         ON_BOTH(whatis_names_every_arena_that_contains_the_address),
+        WITH_AND_WITHOUT(whatis_says_which_object_of_which_cache),
+        ONCE(whatis_of_what_lies_between_objects),
         ON_BOTH(whatis_knows_nothing_of_a_foreign_address),
         ON_BOTH(whatis_of_the_last_address_of_the_space),
     };
