@@ -16,6 +16,8 @@
  * Unconstrained instant and best fit of a freelist arena take a path of their own
  * past the first two steps.
  */
+#include "magazine.h"
+#include "quantum.h"
 #include "segment.h"
 
 /* Which kind of tag a stash holds. */
@@ -181,33 +183,83 @@ static void count_failure(vmem_t *arena)
     vmem_port_unlock(&arena->lock, state);
 }
 
+/* From what is free in the arena. */
+static int serve_from_arena(vmem_t *arena, const struct vmem_request *request, vmem_addr_t *addrp,
+                            uintptr_t caller)
+{
+    struct vmem_place place;
+    unsigned long state;
+    int error = -VMEM_ENOSPC;
+
+    (void)vmem_prepare(arena, VMEM_TAGS_PER_CUT, 0, &state);
+    if (vmem_search(arena, request, &place)) {
+        error = vmem_commit(arena, request, &place, caller);
+        if (error == 0)
+            *addrp = place.addr;
+    }
+    vmem_port_unlock(&arena->lock, state);
+    return error;
+}
+
+static int serve(vmem_t *arena, const struct vmem_request *request, unsigned flags,
+                 vmem_addr_t *addrp, uintptr_t caller)
+{
+    int error = serve_from_arena(arena, request, addrp, caller);
+    vmem_addr_t addr;
+
+    if (error != -VMEM_ENOSPC || !arena->imports)
+        return error;
+    error = vmem_import(arena, request, flags, &addr, caller);
+    if (error == 0)
+        *addrp = addr;
+    return error;
+}
+
+/* The same, and whatever else may help. */
+static int serve_with_pressure(vmem_t *arena, const struct vmem_request *request, unsigned flags,
+                               vmem_addr_t *addrp, uintptr_t caller)
+{
+    int error;
+
+    if (request->size == 0)
+        return -VMEM_ENOSPC; /* larger than the address space */
+    if (arena->qcaches != NULL) {
+        error = serve_from_arena(arena, request, addrp, caller);
+        if (error == 0)
+            return 0;
+        vmem_quantum_strip(arena);
+    }
+    error = serve(arena, request, flags, addrp, caller);
+    if (error != 0 && error != -VMEM_EINVAL && vmem_relieve(arena))
+        error = serve(arena, request, flags, addrp, caller);
+    return error;
+}
+
 int vmem_allocate(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *c, unsigned flags,
                   vmem_addr_t *addrp, const char *call, uintptr_t caller)
 {
     struct vmem_request request;
-    struct vmem_place place;
-    unsigned long state;
     const char *wrong;
-    int error = -VMEM_ENOSPC;
+    int error;
 
     wrong = arena == NULL || addrp == NULL ? "arena or addrp is NULL"
                                            : normalise(arena, size, c, flags, &request);
     if (wrong != NULL)
         return vmem_fault_report(arena, VMEM_FAULT_PARAMETER, call, wrong, 0, size, caller);
 
-    if (request.size != 0) {
-        (void)vmem_prepare(arena, VMEM_TAGS_PER_CUT, 0, &state);
-        if (vmem_search(arena, &request, &place))
-            error = vmem_commit(arena, &request, &place, caller);
-        vmem_port_unlock(&arena->lock, state);
-        if (error == -VMEM_ENOSPC && arena->imports)
-            error = vmem_import(arena, &request, flags, &place.addr, caller);
-    }
+    error = serve_with_pressure(arena, &request, flags, addrp, caller);
     if (error != 0)
         count_failure(arena);
-    else
-        *addrp = place.addr;
     return error;
+}
+
+int vmem_allocate_slab(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *c,
+                       vmem_addr_t *addrp, uintptr_t caller)
+{
+    struct vmem_request request;
+
+    (void)normalise(arena, size, c, VMEM_INSTANTFIT, &request);
+    return serve(arena, &request, VMEM_INSTANTFIT, addrp, caller);
 }
 
 /*
@@ -292,6 +344,16 @@ static __attribute__((noinline)) int alloc_other(vmem_t *arena, vmem_size_t size
     return alloc_slowly(arena, size, flags, addrp, caller);
 }
 
+/* A size that a quantum cache serves. */
+VMEM_INLINE int alloc_cached(vmem_t *arena, vmem_size_t size, vmem_addr_t *addrp, uintptr_t caller)
+{
+    const vmem_cache_t *cache = VMEM_READ_ACQUIRE(arena->qcaches[vmem_quantum_index(arena, size)]);
+
+    if (VMEM_LIKELY(!VMEM_CONFIG_DEBUG && vmem_magazine_pop(cache, addrp)))
+        return 0;
+    return vmem_quantum_alloc(arena, size, addrp, caller);
+}
+
 int vmem_alloc(vmem_t *arena, vmem_size_t size, unsigned flags, vmem_addr_t *addrp)
 {
     uintptr_t caller = (uintptr_t)__builtin_return_address(0);
@@ -305,6 +367,8 @@ int vmem_alloc(vmem_t *arena, vmem_size_t size, unsigned flags, vmem_addr_t *add
         return alloc_other(arena, size, flags, addrp, caller);
     if (VMEM_UNLIKELY(arena == NULL || addrp == NULL))
         return alloc_slowly(arena, size, flags, addrp, caller);
+    if (vmem_quantum_serves(arena, size))
+        return alloc_cached(arena, size, addrp, caller);
     rounded = vmem_round(arena, size);
     if (VMEM_UNLIKELY(rounded == 0))
         return alloc_slowly(arena, size, flags, addrp, caller);

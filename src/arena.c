@@ -7,6 +7,7 @@
  * arena's. Who goes through it pins the arena that he looks at, so that he can do
  * so without a lock; an arena that is pinned cannot be destroyed.
  */
+#include "quantum.h"
 #include "segment.h"
 
 static struct {
@@ -181,6 +182,7 @@ static void dismantle(vmem_t *arena)
                         vmem_tag_at(arena->anchor));
     vmem_pool_return(&arena->stash[VMEM_STASH_SEGMENTS]);
     vmem_pool_return(&arena->stash[VMEM_STASH_SPANS]);
+    vmem_quantum_dismantle(arena);
     vmem_freelist_destroy(arena);
     vmem_hash_destroy(&arena->hash);
     vmem_pool_free(arena, sizeof *arena);
@@ -201,7 +203,8 @@ int vmem_create(const struct vmem_params *params, vmem_t **arenap)
     if (arena == NULL)
         return -VMEM_ENOMEM;
     init(arena, params);
-    if (!make_anchor(arena) || !reach_first_import(arena) ||
+    if (!make_anchor(arena) || !vmem_quantum_init(arena, params->qcache_max) ||
+        !reach_first_import(arena) ||
         (params->size != 0 && vmem_add(arena, params->base, params->size, 0) != 0)) {
         dismantle(arena);
         return -VMEM_ENOMEM;
@@ -226,6 +229,24 @@ static void release_spans(vmem_t *arena)
     }
 }
 
+static vmem_size_t used(vmem_t *arena)
+{
+    struct vmem_stats stats;
+
+    vmem_stat(arena, &stats);
+    return stats.in_use;
+}
+
+/* Whether only quantum caches, of which nothing is out, have anything of the arena. */
+static bool is_unused(vmem_t *arena)
+{
+    const vmem_cache_t *cache = arena->caches;
+
+    while (cache != NULL && (cache->flags & VMEM_CACHE_QUANTUM) != 0)
+        cache = cache->next;
+    return cache == NULL && arena->children == 0 && used(arena) == 0;
+}
+
 int vmem_destroy(vmem_t *arena)
 {
     uintptr_t caller = (uintptr_t)__builtin_return_address(0);
@@ -233,11 +254,11 @@ int vmem_destroy(vmem_t *arena)
     if (arena == NULL)
         return vmem_fault_report(NULL, VMEM_FAULT_PARAMETER, "vmem_destroy", "arena is NULL", 0, 0,
                                  caller);
-    if (!delist(arena)) {
+    if (!is_unused(arena) || !vmem_quantum_destroy(arena) || !delist(arena)) {
         (void)vmem_fault_report(arena, VMEM_FAULT_BUSY, "vmem_destroy",
-                                "busy: segments are allocated, another arena imports from it, or "
-                                "it is being reaped or printed",
-                                0, arena->in_use, caller);
+                                "busy: segments are allocated, another arena imports from it, a "
+                                "cache uses it, or it is being reaped or printed",
+                                0, used(arena), caller);
         return -VMEM_EBUSY;
     }
     release_spans(arena);
@@ -270,6 +291,8 @@ void vmem_stat(vmem_t *arena, struct vmem_stats *stats)
     stats->releases = arena->release_count;
     stats->waits = 0;
     vmem_port_unlock(&arena->lock, state);
+    if (arena->qcaches != NULL)
+        vmem_quantum_stat(arena, stats);
 
     /* Spans that make up the whole address space add up to 2^64, which is 0. */
     if (stats->spans > 0 && stats->total == 0) {

@@ -9,6 +9,8 @@
  *     freelist.[ch] tree.[ch]        the two indexes of free segments,
  *     hash.[ch]                      the index of allocated ones,
  *     tag.h pool.[ch]                and tags
+ *     cache.[ch] magazine.[ch] slab.[ch]  object caches; quantum.[ch] over an arena's own segments
+ *     pressure.c                  what an allocation does before it fails
  *     check.c walk.c print.c fault.c  seeing inside
  */
 #ifndef VMEM_ARENA_H
@@ -171,7 +173,16 @@ int vmem_commit(vmem_t *arena, const struct vmem_request *request, const struct 
 int vmem_allocate(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *c, unsigned flags,
                   vmem_addr_t *addrp, const char *call, uintptr_t caller);
 
+/* The same for a slab of the arena's own: a refusal is not counted, and brings no pressure about.
+ */
+int vmem_allocate_slab(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *c,
+                       vmem_addr_t *addrp, uintptr_t caller);
+
 /* free.c */
+
+/* Frees what may be a segment, or an object of a quantum cache. */
+void vmem_free_segment(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, const char *call,
+                       uintptr_t caller);
 
 /* Moves a surplus of the stashes to `surplus`, for the pool. With the lock. */
 void vmem_take_surplus(vmem_t *arena, struct vmem_stash *surplus);
@@ -209,6 +220,17 @@ bool vmem_release_kept(vmem_t *arena);
 vmem_t *vmem_pin_next(uint32_t after);
 void vmem_unpin(vmem_t *arena);
 
+/* pressure.c */
+
+/*
+ * Has the caches over an arena, and the arenas that import from it, give up what they keep; false:
+ * there are none. Without the lock.
+ */
+bool vmem_relieve(vmem_t *arena);
+
+/* Reaps all caches over an arena. Without the lock. */
+void vmem_reap_caches(vmem_t *arena);
+
 /* walk.c */
 
 /* The segment that contains addr; 0: it is in no span. With the lock. */
@@ -231,6 +253,12 @@ int vmem_fault_named(const char *name, enum vmem_fault_kind kind, const char *ca
                      const char *what, vmem_addr_t addr, vmem_size_t size,
                      vmem_addr_t expected_addr, vmem_size_t expected_size, uintptr_t allocated_by,
                      uintptr_t caller);
+
+/* The same with an arena, and with an object that is there (NULL: none). */
+struct vmem_object;
+int vmem_fault_object(const vmem_t *arena, const char *name, enum vmem_fault_kind kind,
+                      const char *call, const char *what, vmem_addr_t addr, vmem_size_t size,
+                      const struct vmem_object *there, uintptr_t caller);
 
 /* Reports a fault in which `found`, a segment or span (0: none), is in the way. Drops the lock. */
 void vmem_fault_found(vmem_t *arena, enum vmem_fault_kind kind, const char *call, vmem_addr_t addr,

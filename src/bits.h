@@ -17,6 +17,22 @@
 /* For the few functions whose call would cost as much as their work. */
 #define VMEM_INLINE static inline __attribute__((always_inline))
 
+/*
+ * Words that more than one CPU reads and writes without a lock: as one access each, and, where it
+ * matters, in order. Before ARMv6 there was one CPU, and compilers would call libgcc.
+ */
+#if defined(__arm__) && __ARM_ARCH < 6
+#define VMEM_READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+#define VMEM_WRITE_ONCE(x, value) (*(volatile __typeof__(x) *)&(x) = (value))
+#define VMEM_READ_ACQUIRE(x) VMEM_READ_ONCE(x)
+#define VMEM_WRITE_RELEASE(x, value) VMEM_WRITE_ONCE(x, value)
+#else
+#define VMEM_READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define VMEM_WRITE_ONCE(x, value) __atomic_store_n(&(x), (value), __ATOMIC_RELAXED)
+#define VMEM_READ_ACQUIRE(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
+#define VMEM_WRITE_RELEASE(x, value) __atomic_store_n(&(x), (value), __ATOMIC_RELEASE)
+#endif
+
 /* A word of a bitmap. */
 typedef uintptr_t vmem_word_t;
 enum { VMEM_WORD_BITS = (int)sizeof(vmem_word_t) * 8 };
@@ -78,6 +94,18 @@ static inline vmem_size_t vmem_shift_right(vmem_size_t size, unsigned n)
     return (vmem_size_t)(high >> n) << 32 | (low >> n | high << (32 - n));
 }
 
+static inline vmem_size_t vmem_shift_left(vmem_size_t size, unsigned n)
+{
+    uint32_t high = (uint32_t)(size >> 32);
+    uint32_t low = (uint32_t)size;
+
+    if (n >= 32)
+        return (vmem_size_t)(low << (n - 32)) << 32;
+    if (n == 0)
+        return size;
+    return (vmem_size_t)(high << n | low >> (32 - n)) << 32 | low << n;
+}
+
 static inline vmem_size_t vmem_bit(unsigned n)
 {
     return n >= 32 ? (vmem_size_t)((uint32_t)1 << (n - 32)) << 32 : (uint32_t)1 << n;
@@ -94,6 +122,11 @@ static inline unsigned vmem_msb(vmem_size_t size)
 static inline vmem_size_t vmem_shift_right(vmem_size_t size, unsigned n)
 {
     return size >> n;
+}
+
+static inline vmem_size_t vmem_shift_left(vmem_size_t size, unsigned n)
+{
+    return size << n;
 }
 
 /* 2^n */

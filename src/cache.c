@@ -15,6 +15,7 @@
  * cache that is pinned cannot be destroyed.
  */
 #include "magazine.h"
+#include "quantum.h"
 #include "slab.h"
 
 static struct {
@@ -23,6 +24,40 @@ static struct {
 } caches = {.lock = VMEM_PORT_LOCK_INIT};
 
 static const vmem_port_lock_t lock_init = VMEM_PORT_LOCK_INIT;
+
+/* Set up once, before the first arena or heap that has it in place of a cache. */
+void vmem_cache_init_none(void)
+{
+    unsigned long state = vmem_port_lock(&caches.lock);
+
+    if (vmem_no_cache.cpus[0] == NULL)
+        for (unsigned i = 0; i <= VMEM_CPUS; i++)
+            vmem_no_cache.cpus[i] = &vmem_no_cpu;
+    vmem_port_unlock(&caches.lock, state);
+}
+
+static const char *meaning(enum vmem_fault_kind kind)
+{
+    switch (kind) {
+    case VMEM_FAULT_DOUBLE_FREE:
+        return "double free: the object is free";
+    case VMEM_FAULT_MISALIGNED:
+        return "misaligned: not the start of an object";
+    case VMEM_FAULT_FOREIGN:
+        return "foreign address: in no slab of this cache";
+    default:
+        return NULL;
+    }
+}
+
+void vmem_cache_report(const vmem_cache_t *cache, enum vmem_fault_kind kind, const char *call,
+                       vmem_addr_t addr, const struct vmem_object *object, uintptr_t caller)
+{
+    bool quantum = (cache->flags & VMEM_CACHE_QUANTUM) != 0;
+
+    (void)vmem_fault_object(quantum ? cache->arena : NULL, cache->name, kind, call, meaning(kind),
+                            addr, cache->size, object, caller);
+}
 
 /*
  * The lists
@@ -186,7 +221,7 @@ vmem_word_t vmem_cache_out(const vmem_cache_t *cache)
     vmem_word_t out = (vmem_word_t)cache->allocs - (vmem_word_t)cache->frees + cache->loose;
 
     for (unsigned i = 0; i < VMEM_CPUS; i++) {
-        const struct vmem_cpu *cpu = __atomic_load_n(&cache->cpus[i], __ATOMIC_ACQUIRE);
+        const struct vmem_cpu *cpu = VMEM_READ_ACQUIRE(cache->cpus[i]);
 
         out += VMEM_READ_ONCE(cpu->allocs) - VMEM_READ_ONCE(cpu->frees);
     }
@@ -307,11 +342,14 @@ static __attribute__((noinline)) void free_slowly(vmem_cache_t *cache, vmem_addr
     if (!vmem_cache_note_back(cache, addr, "vmem_cache_free", caller))
         return;
 #endif
-    if (vmem_magazine_has_on_top(cache, addr))
-        (void)vmem_fault_named(cache->name, VMEM_FAULT_DOUBLE_FREE, "vmem_cache_free", NULL, addr,
-                               cache->size, addr, cache->size, 0, caller);
-    else
-        vmem_cache_put(cache, addr, "vmem_cache_free", caller);
+    if (vmem_magazine_has_on_top(cache, addr)) {
+        struct vmem_object object;
+
+        (void)vmem_cache_find(cache, addr, &object);
+        vmem_cache_report(cache, VMEM_FAULT_DOUBLE_FREE, "vmem_cache_free", addr, &object, caller);
+        return;
+    }
+    vmem_cache_put(cache, addr, "vmem_cache_free", caller);
 }
 
 void vmem_cache_free(vmem_cache_t *cache, void *object)
@@ -362,6 +400,16 @@ static void compare(void *ctx, vmem_addr_t addr)
     struct search *search = ctx;
 
     search->found = search->found || addr == search->addr;
+}
+
+bool vmem_cache_waits(vmem_cache_t *cache, vmem_addr_t addr)
+{
+    struct search search = {.addr = addr};
+    unsigned long state = vmem_port_lock(&cache->lock);
+
+    (void)vmem_magazine_rounds(cache, compare, &search);
+    vmem_port_unlock(&cache->lock, state);
+    return search.found;
 }
 
 static void describe(const vmem_cache_t *cache, const struct vmem_slab *slab, uint32_t i,
@@ -444,8 +492,7 @@ bool vmem_cache_note_back(vmem_cache_t *cache, vmem_addr_t addr, const char *cal
     if (kind == VMEM_FAULT_NONE)
         return true;
     (void)vmem_cache_find(cache, addr, &object);
-    (void)vmem_fault_named(cache->name, kind, call, NULL, addr, cache->size, object.addr,
-                           object.size, object.caller, caller);
+    vmem_cache_report(cache, kind, call, addr, &object, caller);
     return false;
 }
 
@@ -468,7 +515,7 @@ void vmem_cache_stat(vmem_cache_t *cache, struct vmem_cache_stats *stats)
     stats->allocs = cache->allocs;
     stats->frees = cache->frees;
     for (unsigned i = 0; i < VMEM_CPUS; i++) {
-        const struct vmem_cpu *cpu = __atomic_load_n(&cache->cpus[i], __ATOMIC_ACQUIRE);
+        const struct vmem_cpu *cpu = VMEM_READ_ACQUIRE(cache->cpus[i]);
 
         stats->allocs += VMEM_READ_ONCE(cpu->allocs);
         stats->frees += VMEM_READ_ONCE(cpu->frees);

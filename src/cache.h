@@ -5,7 +5,7 @@
  *     cache.c               caches from creation to destruction, their list, alloc and free
  *     magazine.[ch]         the magazine layer: CPUs and the depot
  *     slab.[ch]             the slab layer
- *     quantum.c             caches over an arena's own segments
+ *     quantum.[ch]          caches over an arena's own segments
  *
  * Objects are addresses in the units of the arena: vmem_addr_t throughout, so that the same code
  * serves memory and integers. Only constructors, in cache.c, see pointers.
@@ -23,6 +23,16 @@
 #else
 #define VMEM_CPUS 0
 #endif
+
+/* What an address in a slab of a cache is. */
+struct vmem_object {
+    vmem_addr_t slab; /* where the slab begins, */
+    vmem_addr_t addr; /*    and the object that contains the address; */
+    vmem_size_t size; /*    0: it lies between the objects */
+    bool in_slab;     /* free in its slab, */
+    bool in_magazine; /*    or waiting in a magazine, or else handed out */
+    uintptr_t caller; /* who allocated it: 0 without VMEM_CONFIG_DEBUG */
+};
 
 /* Free objects. What it holds is the slab layer's "allocated". */
 struct vmem_magazine {
@@ -123,6 +133,13 @@ enum {
 
 /* cache.c */
 
+/* Makes sure that vmem_no_cache has nothing for any CPU. */
+void vmem_cache_init_none(void);
+
+/* Reports misuse of an object; `object` is what is there. */
+void vmem_cache_report(const vmem_cache_t *cache, enum vmem_fault_kind kind, const char *call,
+                       vmem_addr_t addr, const struct vmem_object *object, uintptr_t caller);
+
 /* The largest quantum of an arena that memory caches take slabs from. */
 #define VMEM_CACHE_QUANTUM_MAX ((vmem_size_t)1 << 20)
 
@@ -158,18 +175,11 @@ vmem_word_t vmem_cache_out(const vmem_cache_t *cache);
 vmem_cache_t *vmem_cache_pin_next(vmem_t *arena, uint32_t after);
 void vmem_cache_unpin(vmem_cache_t *cache);
 
-/* What an address in a slab of a cache is. */
-struct vmem_object {
-    vmem_addr_t slab; /* where the slab begins, */
-    vmem_addr_t addr; /*    and the object that contains the address; */
-    vmem_size_t size; /*    0: it lies between the objects */
-    bool in_slab;     /* free in its slab, */
-    bool in_magazine; /*    or waiting in a magazine, or else handed out */
-    uintptr_t caller; /* who allocated it: 0 without VMEM_CONFIG_DEBUG */
-};
-
 /* False: the address is in no slab of this cache. O(rounds of the cache). Without a lock. */
 bool vmem_cache_find(vmem_cache_t *cache, vmem_addr_t addr, struct vmem_object *object);
+
+/* Whether an address waits in a magazine. O(rounds). Without a lock. */
+bool vmem_cache_waits(vmem_cache_t *cache, vmem_addr_t addr);
 
 #if VMEM_CONFIG_DEBUG
 /* Notes that an object is handed out; whether it was, and now is back. Without the lock. */

@@ -7,6 +7,7 @@
  * holds each of its segments once and only segments of the right kind, and it has
  * as many as the list: so they are the same.
  */
+#include "cache.h"
 #include "freelist.h"
 #include "hash.h"
 #include "tree.h"
@@ -136,6 +137,22 @@ static enum vmem_fault_kind check_locked(const vmem_t *arena, struct recount *co
     return VMEM_FAULT_NONE;
 }
 
+/* The caches over an arena; their slabs have tags as well. */
+static enum vmem_fault_kind check_caches(vmem_t *arena, size_t *tags)
+{
+    enum vmem_fault_kind kind = VMEM_FAULT_NONE;
+    uint32_t after = 0;
+    vmem_cache_t *cache;
+
+    while (kind == VMEM_FAULT_NONE && (cache = vmem_cache_pin_next(arena, after)) != NULL) {
+        after = cache->id;
+        kind = (enum vmem_fault_kind)vmem_cache_check(cache);
+        *tags += cache->slabs.count;
+        vmem_cache_unpin(cache);
+    }
+    return kind;
+}
+
 /* Checks one arena, and adds the tags that it holds to *tags. */
 static enum vmem_fault_kind check_arena(vmem_t *arena, uintptr_t caller, size_t *tags)
 {
@@ -148,7 +165,7 @@ static enum vmem_fault_kind check_arena(vmem_t *arena, uintptr_t caller, size_t 
     vmem_port_unlock(&arena->lock, state);
     if (kind != VMEM_FAULT_NONE)
         (void)vmem_fault_report(arena, kind, "vmem_check", NULL, count.at, 0, caller);
-    return kind;
+    return kind != VMEM_FAULT_NONE ? kind : check_caches(arena, tags);
 }
 
 int vmem_check(vmem_t *arena)

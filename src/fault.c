@@ -6,7 +6,7 @@
  * given to the port's hook after the lock is dropped, so that the hook may print,
  * allocate or never return. Nothing has changed by then, nor does it afterwards.
  */
-#include "arena.h"
+#include "cache.h"
 
 static const char *meaning(enum vmem_fault_kind kind)
 {
@@ -60,10 +60,9 @@ int vmem_fault_report(const vmem_t *arena, enum vmem_fault_kind kind, const char
     return -VMEM_EINVAL;
 }
 
-int vmem_fault_named(const char *name, enum vmem_fault_kind kind, const char *call,
-                     const char *what, vmem_addr_t addr, vmem_size_t size,
-                     vmem_addr_t expected_addr, vmem_size_t expected_size, uintptr_t allocated_by,
-                     uintptr_t caller)
+int vmem_fault_object(const vmem_t *arena, const char *name, enum vmem_fault_kind kind,
+                      const char *call, const char *what, vmem_addr_t addr, vmem_size_t size,
+                      const struct vmem_object *there, uintptr_t caller)
 {
     struct vmem_fault fault = {.kind = kind,
                                .call = call,
@@ -71,13 +70,26 @@ int vmem_fault_named(const char *name, enum vmem_fault_kind kind, const char *ca
                                .arena_name = name,
                                .addr = addr,
                                .size = size,
-                               .expected_addr = expected_addr,
-                               .expected_size = expected_size,
-                               .caller = caller,
-                               .allocated_by = allocated_by};
+                               .caller = caller};
 
-    report(NULL, &fault);
+    if (there != NULL) {
+        fault.expected_addr = there->addr;
+        fault.expected_size = there->size;
+        fault.allocated_by = there->caller;
+    }
+    report(arena, &fault);
     return -VMEM_EINVAL;
+}
+
+int vmem_fault_named(const char *name, enum vmem_fault_kind kind, const char *call,
+                     const char *what, vmem_addr_t addr, vmem_size_t size,
+                     vmem_addr_t expected_addr, vmem_size_t expected_size, uintptr_t allocated_by,
+                     uintptr_t caller)
+{
+    const struct vmem_object there = {
+        .addr = expected_addr, .size = expected_size, .caller = allocated_by};
+
+    return vmem_fault_object(NULL, name, kind, call, what, addr, size, &there, caller);
 }
 
 void vmem_fault_found(vmem_t *arena, enum vmem_fault_kind kind, const char *call, vmem_addr_t addr,

@@ -12,6 +12,8 @@
  * Whatever is not exactly an allocated segment is reported and left alone
  * (fault.c).
  */
+#include "magazine.h"
+#include "quantum.h"
 #include "segment.h"
 
 static void take_surplus_of(struct vmem_stash *stash, struct vmem_stash *surplus)
@@ -92,6 +94,12 @@ static __attribute__((noinline)) void free_slowly(vmem_t *arena, vmem_addr_t add
     at = vmem_hash_find(&arena->hash, addr);
     link = *at;
     if (link == 0 || vmem_tag_at(link)->size != vmem_round(arena, size)) {
+        if (arena->qcaches != NULL) {
+            vmem_port_unlock(&arena->lock, state);
+            if (vmem_quantum_return(arena, addr, size, call, caller))
+                return;
+            state = vmem_port_lock(&arena->lock);
+        }
         vmem_fault_misuse(arena, call, addr, size, caller, state);
         return;
     }
@@ -161,8 +169,28 @@ VMEM_INLINE void free_segment(vmem_t *arena, vmem_addr_t addr, vmem_size_t size,
     vmem_port_unlock(&arena->lock, state);
 }
 
+void vmem_free_segment(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, const char *call,
+                       uintptr_t caller)
+{
+    free_slowly(arena, addr, size, call, caller);
+}
+
+/* A size that a quantum cache serves. */
+VMEM_INLINE void free_cached(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, uintptr_t caller)
+{
+    const vmem_cache_t *cache = VMEM_READ_ACQUIRE(arena->qcaches[vmem_quantum_index(arena, size)]);
+
+    if (VMEM_UNLIKELY(VMEM_CONFIG_DEBUG || (addr & (arena->quantum - 1)) != 0 ||
+                      !vmem_magazine_push(cache, addr)))
+        vmem_quantum_free(arena, addr, size, "vmem_free", caller);
+}
+
 void vmem_free(vmem_t *arena, vmem_addr_t addr, vmem_size_t size)
 {
+    if (arena != NULL && vmem_quantum_serves(arena, size)) {
+        free_cached(arena, addr, size, (uintptr_t)__builtin_return_address(0));
+        return;
+    }
     free_segment(arena, addr, size, "vmem_free", (uintptr_t)__builtin_return_address(0));
 }
 

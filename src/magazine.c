@@ -211,7 +211,7 @@ static bool attach(vmem_cache_t *cache, unsigned i)
     memset(cpu, 0, sizeof *cpu);
     state = vmem_port_lock(&cache->lock);
     if (cache->cpus[i] == &vmem_no_cpu) {
-        __atomic_store_n(&cache->cpus[i], cpu, __ATOMIC_RELEASE);
+        VMEM_WRITE_RELEASE(cache->cpus[i], cpu);
         cpu = NULL;
     }
     vmem_port_unlock(&cache->lock, state);
@@ -401,7 +401,7 @@ static bool free_one(vmem_cache_t *cache)
 static void ask_others(vmem_cache_t *cache, unsigned self)
 {
     for (unsigned i = 0; i < VMEM_CPUS; i++) {
-        struct vmem_cpu *cpu = __atomic_load_n(&cache->cpus[i], __ATOMIC_ACQUIRE);
+        struct vmem_cpu *cpu = VMEM_READ_ACQUIRE(cache->cpus[i]);
 
         if (i != self && cpu != &vmem_no_cpu && VMEM_READ_ONCE(cpu->loaded) != NULL) {
             VMEM_WRITE_ONCE(cpu->wanted, 1);
@@ -502,7 +502,7 @@ size_t vmem_magazine_rounds(const vmem_cache_t *cache,
     size_t count = 0;
 
     for (unsigned i = 0; i < VMEM_CPUS; i++)
-        count += visit_cpu(__atomic_load_n(&cache->cpus[i], __ATOMIC_ACQUIRE), visit_round, ctx);
+        count += visit_cpu(VMEM_READ_ACQUIRE(cache->cpus[i]), visit_round, ctx);
     for (const struct vmem_magazine *m = cache->full_magazines.first; m != NULL; m = m->next)
         count += visit_magazine(m, m->rounds, visit_round, ctx);
     return count;

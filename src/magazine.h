@@ -10,9 +10,6 @@
 
 #include "cache.h"
 
-#define VMEM_READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
-#define VMEM_WRITE_ONCE(x, value) __atomic_store_n(&(x), (value), __ATOMIC_RELAXED)
-
 /* A round may be wider than a word (VMEM_CONFIG_ADDR64), and then is read as it comes. */
 VMEM_INLINE vmem_addr_t vmem_round_read(const vmem_addr_t *round)
 {

@@ -536,6 +536,11 @@ static void *take_pages(size_t size, unsigned long *state)
     return ask_port(size, VMEM_RESERVE, state);
 }
 
+size_t vmem_pool_block(size_t size)
+{
+    return size > VMEM_BLOCK_MAX ? whole_pages(size) : block_size(block_class_of(size));
+}
+
 void *vmem_pool_alloc(size_t size)
 {
     unsigned long state = vmem_port_lock(&pool.lock);

@@ -37,6 +37,9 @@ void vmem_pool_return(struct vmem_stash *stash);
 void *vmem_pool_alloc(size_t size);
 void vmem_pool_free(void *block, size_t size);
 
+/* The bytes that vmem_pool_alloc(size) takes. */
+size_t vmem_pool_block(size_t size);
+
 /* Whether this thread is inside the page hook: what it takes then comes out of little. */
 bool vmem_pool_is_nested(void);
 

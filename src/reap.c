@@ -2,11 +2,11 @@
 /*
  * reap.c - giving back what is held without need.
  *
- * An arena gives up the empty span that it kept, what is left of a hash's move, and
- * its stash of tags. Then its tags are moved: tags of pages that are hardly used go
- * to pages that are used more, static ones first, so that the pages they leave can
- * go back to the port. That is possible because a tag is known by links alone: those
- * of its two neighbours and of one index.
+ * The caches over an arena give up what they can, and then the arena the empty span that it kept,
+ * what is left of a hash's move, and its stash of tags. Then its tags are moved: tags of pages that
+ * are hardly used go to pages that are used more, static ones first, so that the pages they leave
+ * can go back to the port. That is possible because a tag is known by links alone: those of its two
+ * neighbours and of one index.
  *
  * It matters most where the pages come from an arena of this library. Each lent page
  * is then an allocated segment with a tag of its own, and those tags would hold the
@@ -147,26 +147,30 @@ static void reap(vmem_t *arena)
     gather(arena);
 }
 
-static void reap_all(void)
+static void all_arenas(void (*visit)(vmem_t *arena))
 {
     uint32_t after = 0;
     vmem_t *arena;
 
     while ((arena = vmem_pin_next(after)) != NULL) {
         after = arena->id;
-        reap(arena);
+        visit(arena);
         vmem_unpin(arena);
     }
 }
 
 void vmem_reap(vmem_t *arena)
 {
+    if (arena != NULL)
+        vmem_reap_caches(arena);
+    else
+        all_arenas(vmem_reap_caches);
     for (unsigned round = 0; round < REAP_ROUNDS; round++) {
         vmem_pool_gather();
         if (arena != NULL)
             reap(arena);
         else
-            reap_all();
+            all_arenas(reap);
         if (vmem_pool_reap() == 0)
             return;
     }

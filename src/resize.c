@@ -4,6 +4,7 @@
  *
  * Both leave the start of the segment, by which the hash knows it, as it is.
  */
+#include "quantum.h"
 #include "segment.h"
 
 /* The allocated segment [addr, addr + size); 0: it is none. */
@@ -53,6 +54,25 @@ static int shrink(vmem_t *arena, struct vmem_tag *tag, vmem_size_t less)
     return 0;
 }
 
+/* What is not a segment, but may be an object of a quantum cache. Drops the lock. */
+static int refuse(vmem_t *arena, const char *call, vmem_addr_t addr, vmem_size_t size,
+                  uintptr_t caller, unsigned long state)
+{
+    vmem_cache_t *cache;
+
+    if (arena->qcaches != NULL) {
+        enum vmem_quantum_answer answer;
+
+        vmem_port_unlock(&arena->lock, state);
+        answer = vmem_quantum_look(arena, addr, size, call, caller, &cache);
+        if (answer != VMEM_QUANTUM_ELSEWHERE)
+            return answer == VMEM_QUANTUM_OBJECT ? -VMEM_ENOSPC : -VMEM_EINVAL;
+        state = vmem_port_lock(&arena->lock);
+    }
+    vmem_fault_misuse(arena, call, addr, size, caller, state);
+    return -VMEM_EINVAL;
+}
+
 int vmem_resize(vmem_t *arena, vmem_addr_t addr, vmem_size_t old_size, vmem_size_t new_size,
                 unsigned flags)
 {
@@ -73,8 +93,8 @@ int vmem_resize(vmem_t *arena, vmem_addr_t addr, vmem_size_t old_size, vmem_size
     (void)vmem_prepare(arena, 1, 0, &state);
     link = find(arena, addr, old_size);
     if (link == 0) {
-        vmem_fault_misuse(arena, "vmem_resize", addr, old_size, caller, state);
-        return -VMEM_EINVAL;
+        error = refuse(arena, "vmem_resize", addr, old_size, caller, state);
+        return error == -VMEM_ENOSPC && rounded == vmem_round(arena, old_size) ? 0 : error;
     }
     tag = vmem_tag_at(link);
     if (rounded == 0)
@@ -103,10 +123,8 @@ int vmem_split(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, vmem_size_t of
                                  addr, offset, caller);
     error = vmem_prepare(arena, 1, 0, &state);
     link = find(arena, addr, size);
-    if (link == 0) {
-        vmem_fault_misuse(arena, "vmem_split", addr, size, caller, state);
-        return -VMEM_EINVAL;
-    }
+    if (link == 0)
+        return refuse(arena, "vmem_split", addr, size, caller, state);
     if (error == 0) {
         tag = vmem_tag_at(link);
         link = vmem_stash_pop(&arena->stash[VMEM_STASH_SEGMENTS]);

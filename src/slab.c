@@ -263,11 +263,14 @@ static vmem_link_t make_descriptor(const vmem_cache_t *cache)
 /* Where memory is concerned, address 0 would be taken for a failure. */
 static int import_slab(const vmem_cache_t *cache, unsigned flags, vmem_addr_t *addrp)
 {
-    const struct vmem_constraints aligned = {
-        .align = cache->slab_size, .min = (cache->flags & VMEM_CACHE_QUANTUM) != 0 ? 0 : 1};
+    struct vmem_constraints c = {.align = cache->slab_size};
+    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
 
-    return vmem_allocate(cache->arena, cache->slab_size, &aligned, flags, addrp, "vmem_cache_alloc",
-                         (uintptr_t)__builtin_return_address(0));
+    if ((cache->flags & VMEM_CACHE_QUANTUM) != 0)
+        return vmem_allocate_slab(cache->arena, cache->slab_size, &c, addrp, caller);
+    c.min = 1;
+    return vmem_allocate(cache->arena, cache->slab_size, &c, flags, addrp, "vmem_cache_alloc",
+                         caller);
 }
 
 static void release_addr(const vmem_cache_t *cache, vmem_addr_t addr)
@@ -498,8 +501,7 @@ static void report(vmem_cache_t *cache, vmem_addr_t addr, const char *call, uint
     if (vmem_cache_find(cache, addr, &object))
         kind = object.size == 0 || object.addr != addr ? VMEM_FAULT_MISALIGNED
                                                        : VMEM_FAULT_DOUBLE_FREE;
-    (void)vmem_fault_named(cache->name, kind, call, NULL, addr, cache->size, object.addr,
-                           object.size, object.caller, caller);
+    vmem_cache_report(cache, kind, call, addr, &object, caller);
 }
 
 /* What give_some stopped at: a segment of the arena, or nothing that can be given back. */

@@ -24,6 +24,7 @@
  * 4. If the source refuses while the arena keeps an empty span, that one goes back
  *    and the source is asked once more.
  */
+#include "quantum.h"
 #include "segment.h"
 
 vmem_link_t vmem_span_at(const vmem_t *arena, vmem_addr_t addr)
@@ -385,13 +386,27 @@ bool vmem_release_kept(vmem_t *arena)
     return size > 0;
 }
 
+/* The least that is imported, where any span would do and more than the request asks for. */
+static int import_least(vmem_t *arena, const struct vmem_request *request, unsigned flags,
+                        vmem_addr_t *addrp, uintptr_t caller)
+{
+    vmem_size_t block = vmem_import_block(arena);
+    struct shape shape = {.size = vmem_quantum_slab(arena), .c = {.align = block}};
+
+    if (!request->plain || request->size >= shape.size || shape.size < block)
+        return -VMEM_ENOSPC;
+    return import_shape(arena, request, &shape, flags, addrp, caller);
+}
+
 static int import_any(vmem_t *arena, const struct vmem_request *request, unsigned flags,
                       vmem_addr_t *addrp, uintptr_t caller)
 {
     vmem_size_t block = vmem_import_block(arena);
     struct shape shape;
-    int error = -VMEM_ENOSPC;
+    int error = import_least(arena, request, flags, addrp, caller);
 
+    if (error != -VMEM_ENOSPC)
+        return error;
     if (shape_any(request, block, &shape))
         error = import_shape(arena, request, &shape, flags, addrp, caller);
     if (error == -VMEM_ENOSPC && shape_first(request, block, &shape))

@@ -11,6 +11,7 @@
  * The position only ever grows, so a walk ends.
  */
 #include "hash.h"
+#include "quantum.h"
 #include "tree.h"
 
 vmem_link_t vmem_segment_at(vmem_t *arena, vmem_addr_t addr)
@@ -51,6 +52,10 @@ bool vmem_find(vmem_t *arena, vmem_addr_t addr, struct vmem_segment *segment)
     if (link != 0)
         describe(vmem_tag_at(link), segment);
     vmem_port_unlock(&arena->lock, state);
+    if (link != 0 && arena->qcaches != NULL && segment->kind == VMEM_SEGMENT_ALLOCATED &&
+        !vmem_quantum_segment(arena, segment->addr, addr, segment) &&
+        vmem_quantum_waits(arena, segment->addr, segment->size))
+        segment->kind = VMEM_SEGMENT_FREE;
     return link != 0;
 }
 
@@ -120,12 +125,56 @@ vmem_link_t vmem_walk_step(vmem_t *arena, struct vmem_cursor *cursor, struct vme
     return link;
 }
 
+/* The next object of the slab in which the walk is, or a run of free ones; false: it is at its end.
+ */
+static bool step_in_slab(vmem_t *arena, struct vmem_cursor *cursor, struct vmem_segment *segment)
+{
+    struct vmem_segment next;
+    bool found = false;
+
+    while (cursor->offset < vmem_quantum_slab(arena) &&
+           vmem_quantum_segment(arena, cursor->slab, cursor->slab + cursor->offset, &next)) {
+        if (found && next.kind != VMEM_SEGMENT_FREE)
+            return true;
+        if (found)
+            segment->size += next.size;
+        else
+            *segment = next;
+        found = true;
+        cursor->offset += next.size;
+        if (next.kind != VMEM_SEGMENT_FREE)
+            return true;
+    }
+    cursor->in_slab = false;
+    return found;
+}
+
+/* What the walk came to is an allocated segment: looks whether it is a slab, or waits. */
+static void look_inside(vmem_t *arena, struct vmem_cursor *cursor, struct vmem_segment *segment)
+{
+    if (segment->size == vmem_quantum_slab(arena)) {
+        cursor->slab = segment->addr;
+        cursor->offset = 0;
+        cursor->in_slab = true;
+        if (step_in_slab(arena, cursor, segment))
+            return;
+    }
+    if (vmem_quantum_waits(arena, segment->addr, segment->size))
+        segment->kind = VMEM_SEGMENT_FREE;
+}
+
 bool vmem_walk_next(vmem_t *arena, struct vmem_cursor *cursor, struct vmem_segment *segment)
 {
-    unsigned long state = vmem_port_lock(&arena->lock);
-    bool more = vmem_walk_step(arena, cursor, segment) != 0;
+    unsigned long state;
+    bool more;
 
+    if (cursor->in_slab && step_in_slab(arena, cursor, segment))
+        return true;
+    state = vmem_port_lock(&arena->lock);
+    more = vmem_walk_step(arena, cursor, segment) != 0;
     vmem_port_unlock(&arena->lock, state);
+    if (more && arena->qcaches != NULL && segment->kind == VMEM_SEGMENT_ALLOCATED)
+        look_inside(arena, cursor, segment);
     return more;
 }
 

@@ -53,6 +53,9 @@ struct vmem_cursor {
     bool in_span;         /* the span marker at `position` has been seen */
     bool has_landmark;
     bool done;
+    bool in_slab;       /* inside a slab of the quantum caches, */
+    vmem_addr_t slab;   /*    which begins here: */
+    vmem_size_t offset; /*    what is below this has been seen */
 };
 
 /*
@@ -64,6 +67,9 @@ struct vmem_cursor {
  *     struct vmem_segment segment;
  *     while (vmem_walk_next(arena, &cursor, &segment))
  *         ...
+ *
+ * A slab of the quantum caches is shown as the segments that have been allocated from it, and what
+ * waits in their magazines as free.
  *
  * O(1), and O(log spans) where a span begins, while the arena does not change; after a change O(log
  * spans + segments of the span). Calls nothing.
