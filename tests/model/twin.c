@@ -26,7 +26,7 @@ unsigned long twin_out_of_memory;
 
 enum {
     ERROR_OF_HOOK = -77,
-    TRIES_AT_MOST = 16 /* by which one request may ask the sources of a chain in vain */
+    TRIES_AT_MOST = 64 /* by which one request may ask the sources of a chain in vain */
 };
 
 static void trace(const char *format, ...)
@@ -128,8 +128,13 @@ static size_t empty_imports(const struct model *model)
     return count;
 }
 
+/* Within a hook, those that import from the twin are in the middle of something. */
+static unsigned nesting;
+
 void twin_compare(struct twin *twin)
 {
+    while (nesting == 0 && twin->child != NULL)
+        twin = twin->child;
     for (; twin != NULL; twin = twin->source) {
         compare_walk(twin);
         compare_stats(twin);
@@ -278,6 +283,15 @@ static void settle_imports(struct twin *twin)
     }
 }
 
+/* Under pressure, those that import from the twin have given up the empty spans that they kept. */
+static void settle_children(struct twin *twin)
+{
+    if (twin->child == NULL)
+        return;
+    settle_children(twin->child);
+    settle_releases(twin->child);
+}
+
 /* `missed`: the operation found nothing here, so that the chain of sources may be asked. */
 static void settle(struct twin *twin, bool missed)
 {
@@ -309,15 +323,21 @@ static int import_hook(void *ctx, vmem_size_t size, const struct vmem_constraint
         return twin->hook_error = rng_chance(&twin_rng, 1, 2) ? ERROR_OF_HOOK : -VMEM_ENOSPC;
     if (twin->import == IMPORT_CARELESS)
         c = &only_quantum;
-    return twin->hook_error = twin_alloc(twin->source, size, c, flags, addrp);
+    nesting++;
+    twin->hook_error = twin_alloc(twin->source, size, c, flags, addrp);
+    nesting--;
+    return twin->hook_error;
 }
 
 static void release_hook(void *ctx, vmem_addr_t addr, vmem_size_t size)
 {
     struct twin *twin = ctx;
 
-    settle(twin->source, false); /* a reap of all arenas may have come there before */
+    nesting++;
+    settle(twin->source,
+           twin->source->pressed); /* which may be in the middle of something itself */
     twin_free(twin->source, (struct range){addr, addr + (size - 1)}, size);
+    nesting--;
 }
 
 /* Life and death. */
@@ -349,6 +369,9 @@ int twin_create(struct twin *twin, vmem_size_t quantum, unsigned flags, const st
         return error;
     demand(twin, error == 0, "vmem_create failed");
     model_init(&twin->model, quantum, flags, twin->source == NULL ? NULL : &twin->source->model);
+    twin->child = NULL;
+    if (twin->source != NULL)
+        twin->source->child = twin;
     if (span != NULL)
         model_add_span(&twin->model, *span, false);
     twin_compare(twin);
@@ -362,8 +385,10 @@ void twin_destroy(struct twin *twin)
     settle(twin, false);
     demand(twin, vmem_destroy(twin->arena) == 0, "vmem_destroy failed");
     demand(twin, fault_hook.count == 0, "vmem_destroy reported a fault");
-    if (twin->source != NULL)
+    if (twin->source != NULL) {
+        twin->source->child = NULL;
         twin_compare(twin->source);
+    }
 }
 
 /* Allocation. */
@@ -410,9 +435,16 @@ static const char *judge_refusal(const struct twin *twin, const struct request *
     }
     if (refusal->fits && !model_strict_may_refuse(&twin->model, r, policy))
         return "refused, although a hole fits";
-    if (refusal->valid && !refusal->fits && !refusal->no_pages && !source_is_fickle(twin) &&
-        model_can_import(&twin->model, r))
+    if (!refusal->valid || refusal->no_pages)
+        return NULL;
+    if (!refusal->fits && !source_is_fickle(twin) && model_can_import(&twin->model, r))
         return "refused, although the source has room";
+    if (!refusal->fits && model_fits(&twin->model, r) &&
+        !model_strict_may_refuse(&twin->model, r, policy))
+        return "refused, although a child gave up what would fit";
+    for (const struct twin *child = twin->child; child != NULL; child = child->child)
+        if (empty_imports(&child->model) > 0)
+            return "refused, although a child keeps an empty span";
     return NULL;
 }
 
@@ -433,6 +465,7 @@ int twin_alloc(struct twin *twin, vmem_size_t size, const struct vmem_constraint
     struct refusal refusal = {.valid = model_request(&twin->model, size, c, &request)};
     bool fits = refusal.valid && model_fits(&twin->model, &request);
     bool missed = !fits || model_strict_may_refuse(&twin->model, &request, flags);
+    bool pressed = missed || page_hook.refuse_in > 0;
     uint64_t refusals = page_hook.refusals;
     const char *wrong = NULL;
     int error;
@@ -441,10 +474,13 @@ int twin_alloc(struct twin *twin, vmem_size_t size, const struct vmem_constraint
     for (struct twin *t = twin; t != NULL; t = is_plain(t) ? t->source : NULL) {
         t->flags = flags;
         t->hook_error = 0;
+        t->pressed = pressed;
     }
     error = c == NULL ? vmem_alloc(twin->arena, size, flags, addr)
                       : vmem_xalloc(twin->arena, size, c, flags, addr);
     trace("    %s -> %d 0x%" HEX "\n", twin->name, error, error == 0 ? WIDE(*addr) : 0);
+    if (pressed)
+        settle_children(twin);
     settle(twin, missed);
     if (error == 0) {
         struct range segment = {*addr, *addr + (request.size - 1)};

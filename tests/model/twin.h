@@ -28,10 +28,12 @@ struct twin {
     const char *name;
     vmem_t *arena;
     struct twin *source;
+    struct twin *child; /* that imports from it */
     enum import_kind import;
     struct model model;
     unsigned flags; /* of the allocation under way */
     bool missed;    /* it found no hole here, so that the source may be asked */
+    bool pressed;   /* or no memory, so that those that import from it may be asked too */
     int hook_error; /* what the import hook answered last in it */
 };
 
