@@ -240,6 +240,8 @@ static inline vmem_t *vm_create_hooked(struct vm_hooks *hooks, const char *name,
     struct vmem_params params;
     vmem_t *arena;
 
+    if (hooks == NULL && (afunc != NULL || ffunc != NULL))
+        return NULL; /* nowhere to keep them */
     if (hooks != NULL) {
         hooks->afunc = afunc;
         hooks->ffunc = ffunc;
@@ -266,10 +268,8 @@ static inline vmem_t *vm_create(const char *name, void *base, size_t size, size_
                                 vm_alloc_t *afunc, vm_free_t *ffunc, vmem_t *source,
                                 size_t qcache_max, int vmflag)
 {
-    if ((afunc != NULL && afunc != vm_alloc) || (ffunc != NULL && ffunc != vm_free))
-        return NULL;
-    return vm_create_hooked(NULL, name, base, size, quantum, NULL, NULL, source, qcache_max,
-                            vmflag);
+    return vm_create_hooked(NULL, name, base, size, quantum, afunc != vm_alloc ? afunc : NULL,
+                            ffunc != vm_free ? ffunc : NULL, source, qcache_max, vmflag);
 }
 
 /* Reported, and the arena stays, where something of it is still allocated. */
