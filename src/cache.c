@@ -116,7 +116,7 @@ void vmem_cpu_drain(unsigned cpu)
     uint32_t after = 0;
     vmem_t *arena;
 
-    while (cpu < VMEM_CPUS && (arena = vmem_pin_next(after)) != NULL) {
+    while (vmem_magazine_is_cpu(cpu) && (arena = vmem_pin_next(after)) != NULL) {
         uint32_t after_cache = 0;
         vmem_cache_t *cache;
 
@@ -220,7 +220,7 @@ vmem_word_t vmem_cache_out(const vmem_cache_t *cache)
 {
     vmem_word_t out = (vmem_word_t)cache->allocs - (vmem_word_t)cache->frees + cache->loose;
 
-    for (unsigned i = 0; i < VMEM_CPUS; i++) {
+    for (unsigned i = 0; i != VMEM_CPUS; i++) {
         const struct vmem_cpu *cpu = VMEM_READ_ACQUIRE(cache->cpus[i]);
 
         out += VMEM_READ_ONCE(cpu->allocs) - VMEM_READ_ONCE(cpu->frees);
@@ -514,7 +514,7 @@ void vmem_cache_stat(vmem_cache_t *cache, struct vmem_cache_stats *stats)
     stats->empty_magazines = cache->empty_magazines.count;
     stats->allocs = cache->allocs;
     stats->frees = cache->frees;
-    for (unsigned i = 0; i < VMEM_CPUS; i++) {
+    for (unsigned i = 0; i != VMEM_CPUS; i++) {
         const struct vmem_cpu *cpu = VMEM_READ_ACQUIRE(cache->cpus[i]);
 
         stats->allocs += VMEM_READ_ONCE(cpu->allocs);

@@ -229,28 +229,42 @@ static void empty_out(vmem_cache_t *cache, struct vmem_magazine *magazine)
     free_magazine(magazine);
 }
 
-void vmem_magazine_drain(vmem_cache_t *cache, unsigned i)
+/* Empties the magazines of a CPU, which is this one, pinned, or is offline. Unpins. */
+static void drain_and_unpin(vmem_cache_t *cache, struct vmem_cpu *cpu, unsigned long pinned)
 {
-    struct vmem_magazine *loaded;
-    struct vmem_magazine *previous;
-    struct vmem_cpu *cpu;
-    unsigned long pinned;
+    struct vmem_magazine *loaded = NULL;
+    struct vmem_magazine *previous = NULL;
     unsigned long state;
 
-    (void)vmem_port_pin(&pinned);
-    cpu = cache->cpus[i];
-    state = vmem_port_lock(&cache->lock); /* against those who look at all rounds */
-    loaded = unload(cpu);
-    previous = cpu->previous;
     if (cpu != &vmem_no_cpu) {
+        state = vmem_port_lock(&cache->lock); /* against those who look at all rounds */
+        loaded = unload(cpu);
+        previous = cpu->previous;
         set_loaded(cpu, NULL);
         VMEM_WRITE_ONCE(cpu->previous, NULL);
         VMEM_WRITE_ONCE(cpu->wanted, 0);
+        vmem_port_unlock(&cache->lock, state);
     }
-    vmem_port_unlock(&cache->lock, state);
     vmem_port_unpin(pinned);
     empty_out(cache, loaded);
     empty_out(cache, previous);
+}
+
+void vmem_magazine_drain(vmem_cache_t *cache, unsigned i)
+{
+    unsigned long pinned;
+
+    (void)vmem_port_pin(&pinned);
+    drain_and_unpin(cache, VMEM_READ_ACQUIRE(cache->cpus[i]), pinned);
+}
+
+/* The CPU is whichever this is now: a thread may have moved since it last looked. */
+static void drain_self(vmem_cache_t *cache)
+{
+    unsigned long pinned;
+    unsigned i = vmem_port_pin(&pinned);
+
+    drain_and_unpin(cache, cache->cpus[i], pinned);
 }
 
 /*
@@ -366,7 +380,7 @@ bool vmem_magazine_free(vmem_cache_t *cache, vmem_addr_t addr)
         if (push(cache, addr, &i, &wanted))
             return true;
         if (wanted)
-            vmem_magazine_drain(cache, i);
+            drain_self(cache);
         else if (cache->cpus[i] == &vmem_no_cpu ? !attach(cache, i) : !restock(cache))
             return false;
     }
@@ -400,7 +414,7 @@ static bool free_one(vmem_cache_t *cache)
 
 static void ask_others(vmem_cache_t *cache, unsigned self)
 {
-    for (unsigned i = 0; i < VMEM_CPUS; i++) {
+    for (unsigned i = 0; i != VMEM_CPUS; i++) {
         struct vmem_cpu *cpu = VMEM_READ_ACQUIRE(cache->cpus[i]);
 
         if (i != self && cpu != &vmem_no_cpu && VMEM_READ_ONCE(cpu->loaded) != NULL) {
@@ -421,7 +435,7 @@ void vmem_magazine_reap(vmem_cache_t *cache)
     cache->magazine_type = cache->least_type;
     vmem_port_unlock(&cache->lock, state);
     ask_others(cache, self);
-    vmem_magazine_drain(cache, self);
+    drain_self(cache);
     while (empty_one(cache))
         ;
     while (free_one(cache))
@@ -430,7 +444,7 @@ void vmem_magazine_reap(vmem_cache_t *cache)
 
 void vmem_magazine_destroy(vmem_cache_t *cache)
 {
-    for (unsigned i = 0; i < VMEM_CPUS; i++) {
+    for (unsigned i = 0; i != VMEM_CPUS; i++) {
         vmem_magazine_drain(cache, i);
         if (cache->cpus[i] != &vmem_no_cpu)
             vmem_pool_free(cache->cpus[i], 64);
@@ -501,7 +515,7 @@ size_t vmem_magazine_rounds(const vmem_cache_t *cache,
 {
     size_t count = 0;
 
-    for (unsigned i = 0; i < VMEM_CPUS; i++)
+    for (unsigned i = 0; i != VMEM_CPUS; i++)
         count += visit_cpu(VMEM_READ_ACQUIRE(cache->cpus[i]), visit_round, ctx);
     for (const struct vmem_magazine *m = cache->full_magazines.first; m != NULL; m = m->next)
         count += visit_magazine(m, m->rounds, visit_round, ctx);

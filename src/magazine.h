@@ -98,6 +98,14 @@ VMEM_INLINE bool vmem_magazine_has_on_top(const vmem_cache_t *cache, vmem_addr_t
 
 /* magazine.c. All without a lock. */
 
+/* Whether there can be a CPU of this number. */
+static inline bool vmem_magazine_is_cpu(unsigned cpu)
+{
+    const unsigned cpus = VMEM_CPUS; /* which may be 0 */
+
+    return cpu < cpus;
+}
+
 /* Whether this CPU may have magazines of the cache. */
 bool vmem_magazine_is_online(const vmem_cache_t *cache);
 

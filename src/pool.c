@@ -24,7 +24,8 @@
  *    least that refill comes to its end.
  * 6. One thread refills VMEM_LOW_WATER tags before the end, so that nested requests
  *    of others find something as well. Who finds nothing at all calls the hook
- *    himself, up to VMEM_REFILLERS threads at once; the next is refused.
+ *    himself, up to VMEM_REFILLERS threads at once; the next is refused. They are as many as CPUs
+ *    can be in there, and then some.
  *
  * Locking: one lock, taken last, held for a few instructions a block, and in a reap
  * for a look at each page.
@@ -32,7 +33,7 @@
  */
 #include "pool.h"
 
-#include "arena.h"
+#include "cache.h"
 
 #include <vmem/debug.h>
 
@@ -53,7 +54,7 @@ enum {
     VMEM_RESERVE = 2 * VMEM_TAGS_PER_CALL,
 
     VMEM_LOW_WATER = 32,
-    VMEM_REFILLERS = 32,
+    VMEM_REFILLERS = 32 + 4 * VMEM_CPUS, /* threads of one CPU may interrupt each other there */
 
     VMEM_HEADER = 64 /* bytes at the start of a page */
 };

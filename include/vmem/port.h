@@ -51,9 +51,10 @@
  *         irq_restore(state);
  *     }
  *
- * It is used once vmem_cpus_online() (vmem/cache.h) has said how many CPUs can do it; a port
- * of one CPU is online from the start. VMEM_PORT_CPUS itself, returned for a CPU, means that this
- * one has no magazines. A few instructions are run between pin and unpin; locks may be taken.
+ * Pinning must work from the first use of a cache on, before there are per-CPU data: return
+ * VMEM_PORT_CPUS until then, which means that this CPU has no magazines. Other numbers count once
+ * vmem_cpus_online() (vmem/cache.h) has said that so many CPUs are there; a port of one CPU is
+ * online from the start. A few instructions are run between pin and unpin; locks may be taken.
  *
  * Locks nest at most two deep (the list of arenas, then an arena; or an arena, then
  * the tag pool), are never taken twice, and no hook is called with one held.
