@@ -43,6 +43,16 @@ static void shift_right_divides_by_powers_of_two(void **state)
             assert_int_equal(vmem_shift_right(values[i], n), values[i] >> n);
 }
 
+static void shift_left_multiplies_by_powers_of_two(void **state)
+{
+    const vmem_size_t values[] = {0, 1, 0x12345678, VMEM_ADDR_MAX, VMEM_ADDR_MAX / 3};
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(values); i++)
+        for (unsigned n = 0; n < ADDR_BITS; n++)
+            assert_int_equal(vmem_shift_left(values[i], n), (vmem_size_t)(values[i] << n));
+}
+
 static void bit_is_a_power_of_two(void **state)
 {
     (void)state;
@@ -61,6 +71,7 @@ int main(void)
         ONCE(msb_is_the_place_of_the_highest_bit),
         ONCE(word_msb_and_lsb_are_the_ends_of_a_word),
         ONCE(shift_right_divides_by_powers_of_two),
+        ONCE(shift_left_multiplies_by_powers_of_two),
         ONCE(bit_is_a_power_of_two),
     };
 
