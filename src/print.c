@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * print.c - arenas, caches, segments and faults as text, through a sink of one function.
+ * print.c - arenas, caches, heaps, ID spaces, segments and faults as text, through a
+ * sink of one function.
  *
  * Everything is read first, under the locks and one line at a time, and handed to
  * the sink afterwards. Lines are made of short pieces: no buffer holds a whole one,
@@ -11,6 +12,7 @@
  */
 #include "arena.h"
 #include "cache.h"
+#include "id.h"
 
 struct printer {
     vmem_sink_t *sink;
@@ -163,34 +165,100 @@ static void put_percentage(const struct printer *to, uint64_t part, uint64_t who
     put(to, "%");
 }
 
-/*
- * A cache, in the columns of its arena: object size, in use, in slabs. The hit rate is the share of
- * allocations and frees that the magazines of a CPU served. Not inlined: a kernel's stack is small,
- * and the counters of an arena would lie beside those of its caches.
- */
-static __attribute__((noinline)) void print_cache(const struct printer *to, vmem_cache_t *cache,
-                                                  unsigned indent)
+/* What a line says of a cache, or of all size classes of a heap together. */
+struct cache_row {
+    vmem_size_t object_size; /* 0: of several sizes */
+    vmem_size_t in_use, in_slabs;
+    uint64_t allocs, frees, fails, misses;
+    bool has_magazines;
+};
+
+/* Not inlined, for the sake of the stack: all the counters would lie beside an arena's. */
+static __attribute__((noinline)) void add_to_row(struct cache_row *row, vmem_cache_t *cache)
 {
     struct vmem_cache_stats stats;
-    uint64_t calls;
 
     vmem_cache_stat(cache, &stats);
-    calls = stats.allocs + stats.frees;
-    put_name(to, cache->name, indent);
-    put_column(to, stats.object_size);
-    put_column(to, stats.in_use * stats.object_size);
-    put_column(to, stats.slabs * stats.slab_size);
+    row->in_use += stats.in_use * stats.object_size;
+    row->in_slabs += stats.slabs * stats.slab_size;
+    row->allocs += stats.allocs;
+    row->frees += stats.frees;
+    row->fails += stats.fails;
+    row->misses += stats.misses;
+    row->has_magazines |= stats.magazine_size > 0;
+}
+
+/* In the columns of arenas. Hits are what a CPU's magazines served of all allocations and frees. */
+static void print_cache_row(const struct printer *to, const char *name, unsigned indent,
+                            const struct cache_row *row)
+{
+    uint64_t calls = row->allocs + row->frees;
+
+    put_name(to, name, indent);
+    if (row->object_size != 0)
+        put_column(to, row->object_size);
+    else
+        put_right(to, "-", COLUMN_WIDTH);
+    put_column(to, row->in_use);
+    put_column(to, row->in_slabs);
     put_right(to, "-", COLUMN_WIDTH);
-    put_column(to, stats.allocs);
-    put_column(to, stats.fails);
-    if (stats.magazine_size > 0 && calls > 0) {
+    put_column(to, row->allocs);
+    put_column(to, row->fails);
+    if (row->has_magazines && calls > 0) {
         put(to, "  ");
-        put_percentage(to, stats.misses < calls ? calls - stats.misses : 0, calls);
+        put_percentage(to, row->misses < calls ? calls - row->misses : 0, calls);
         put(to, " hits");
     }
     put(to, "\n");
 }
 
+/* The next cache over the arena of the same owner, a heap, pinned; NULL: none. */
+static vmem_cache_t *next_class(vmem_t *arena, const void *owner, uint32_t after)
+{
+    vmem_cache_t *cache;
+
+    while ((cache = vmem_cache_pin_next(arena, after)) != NULL && cache->owner != owner) {
+        after = cache->id;
+        vmem_cache_unpin(cache);
+    }
+    return cache;
+}
+
+static bool is_first_class(vmem_t *arena, const vmem_cache_t *cache)
+{
+    vmem_cache_t *first = next_class(arena, cache->owner, 0);
+
+    if (first != NULL)
+        vmem_cache_unpin(first);
+    return first == cache;
+}
+
+/* A heap, whose classes begin with this one. */
+static void print_classes(const struct printer *to, vmem_t *arena, vmem_cache_t *first,
+                          unsigned indent)
+{
+    struct cache_row row = {.object_size = 0};
+    vmem_cache_t *cache;
+    uint32_t after = 0;
+
+    while ((cache = next_class(arena, first->owner, after)) != NULL) {
+        after = cache->id;
+        add_to_row(&row, cache);
+        vmem_cache_unpin(cache);
+    }
+    print_cache_row(to, first->name, indent, &row);
+}
+
+static void print_cache(const struct printer *to, const char *name, vmem_cache_t *cache,
+                        unsigned indent)
+{
+    struct cache_row row = {.object_size = cache->size};
+
+    add_to_row(&row, cache);
+    print_cache_row(to, name, indent, &row);
+}
+
+/* Caches, but for each heap one line in the place of its size classes. */
 static void print_caches(const struct printer *to, vmem_t *arena, unsigned indent)
 {
     vmem_cache_t *cache;
@@ -198,12 +266,16 @@ static void print_caches(const struct printer *to, vmem_t *arena, unsigned inden
 
     while ((cache = vmem_cache_pin_next(arena, after)) != NULL) {
         after = cache->id;
-        print_cache(to, cache, indent);
+        if (cache->owner == NULL)
+            print_cache(to, cache->name, cache, indent);
+        else if (is_first_class(arena, cache))
+            print_classes(to, arena, cache, indent);
         vmem_cache_unpin(cache);
     }
 }
 
-static void print_row(const struct printer *to, vmem_t *arena, unsigned indent)
+static __attribute__((noinline)) void print_row(const struct printer *to, vmem_t *arena,
+                                                unsigned indent)
 {
     struct vmem_stats stats;
 
@@ -216,7 +288,6 @@ static void print_row(const struct printer *to, vmem_t *arena, unsigned indent)
     put_column(to, stats.allocs);
     put_column(to, stats.fails);
     put(to, "\n");
-    print_caches(to, arena, indent + 2);
 }
 
 /*
@@ -245,6 +316,7 @@ static void print_arenas(const struct printer *to)
 
         if (child != NULL) {
             print_row(to, child, 2U * child->depth);
+            print_caches(to, child, 2U * child->depth + 2);
             arena = child;
             after = 0;
         } else if (arena != NULL) {
@@ -259,11 +331,98 @@ static void print_arenas(const struct printer *to)
     }
 }
 
+static __attribute__((noinline)) void print_ids(const struct printer *to, vmem_id_t *space)
+{
+    struct vmem_id_stats stats;
+
+    vmem_id_stat(space, &stats);
+    put_name(to, space->name, 0);
+    put_column(to, space->min);
+    put_column(to, space->min + space->last);
+    put_column(to, stats.in_use);
+    put_column(to, stats.allocs);
+    put_column(to, stats.fails);
+    put_column(to, stats.bytes);
+    put(to, "\n");
+}
+
 void vmem_print(vmem_sink_t *sink, void *ctx)
 {
     const struct printer to = {sink, ctx};
+    vmem_id_t *space;
+    uint32_t after = 0;
 
     print_arenas(&to);
+    while ((space = vmem_id_pin_next(after)) != NULL) {
+        if (after == 0)
+            put(&to, "\nIDs                        first      last    in use    "
+                     "allocs     fails     bytes\n");
+        after = space->id;
+        print_ids(&to, space);
+        vmem_id_unpin(space);
+    }
+}
+
+/*
+ * One heap
+ */
+
+/* The class of the next larger size: of the smallest one that is behind (size, id), pinned. */
+static vmem_cache_t *next_larger_class(vmem_t *arena, const void *owner, vmem_size_t size,
+                                       uint32_t id)
+{
+    vmem_cache_t *best = NULL, *cache;
+    uint32_t after = 0;
+
+    while ((cache = next_class(arena, owner, after)) != NULL) {
+        vmem_cache_t *other = cache;
+
+        after = cache->id;
+        if (cache->size < size || (cache->size == size && cache->id <= id)) {
+            vmem_cache_unpin(cache);
+            continue;
+        }
+        if (best == NULL || cache->size < best->size) {
+            other = best;
+            best = cache;
+        }
+        if (other != NULL)
+            vmem_cache_unpin(other);
+    }
+    return best;
+}
+
+static bool print_heap_of(const struct printer *to, vmem_t *arena, const vmem_heap_t *heap)
+{
+    vmem_cache_t *cache = next_class(arena, heap, 0);
+    vmem_size_t size = 0;
+    uint32_t id = 0;
+
+    if (cache == NULL)
+        return false;
+    print_classes(to, arena, cache, 0);
+    vmem_cache_unpin(cache);
+    while ((cache = next_larger_class(arena, heap, size, id)) != NULL) {
+        size = cache->size;
+        id = cache->id;
+        print_cache(to, "", cache, 0);
+        vmem_cache_unpin(cache);
+    }
+    return true;
+}
+
+void vmem_print_heap(const vmem_heap_t *heap, vmem_sink_t *sink, void *ctx)
+{
+    const struct printer to = {sink, ctx};
+    uint32_t after = 0;
+    bool found = false;
+    vmem_t *arena;
+
+    while (!found && (arena = vmem_pin_next(after)) != NULL) {
+        after = arena->id;
+        found = print_heap_of(&to, arena, heap);
+        vmem_unpin(arena);
+    }
 }
 
 /*
@@ -477,6 +636,28 @@ static unsigned whatis_caches(const struct printer *to, vmem_t *arena, vmem_addr
     return known;
 }
 
+static unsigned whatis_ids(const struct printer *to, vmem_addr_t addr)
+{
+    unsigned known = 0;
+    vmem_id_t *space;
+    uint32_t after = 0;
+
+    while ((space = vmem_id_pin_next(after)) != NULL) {
+        after = space->id;
+        if (addr - space->min <= space->last) {
+            put_hexadecimal(to, addr);
+            put_quoted(to,
+                       vmem_id_is_allocated(space, addr) ? " is an allocated ID of"
+                                                         : " is a free ID of",
+                       space->name);
+            put(to, "\n");
+            known++;
+        }
+        vmem_id_unpin(space);
+    }
+    return known;
+}
+
 unsigned vmem_whatis(vmem_addr_t addr, vmem_sink_t *sink, void *ctx)
 {
     const struct printer to = {sink, ctx};
@@ -490,7 +671,7 @@ unsigned vmem_whatis(vmem_addr_t addr, vmem_sink_t *sink, void *ctx)
         known += whatis_caches(&to, arena, addr);
         vmem_unpin(arena);
     }
-    return known;
+    return known + whatis_ids(&to, addr);
 }
 
 /*

@@ -15,12 +15,13 @@
  *     vmem_print_map(heap, 64, to_serial, NULL);
  *     vmem_whatis(0xffff800000123000, to_serial, NULL);
  *
- * No arena here may be NULL. The sink is never called with a lock held and may itself allocate.
- * While others allocate, each line is true for the moment at which it was read.
+ * No arena or heap here may be NULL. The sink is never called with a lock held and may itself
+ * allocate. While others allocate, each line is true for the moment at which it was read.
  */
 #ifndef VMEM_DEBUG_H
 #define VMEM_DEBUG_H
 
+#include <vmem/heap.h>
 #include <vmem/port.h>
 
 #ifdef __cplusplus
@@ -89,14 +90,25 @@ int vmem_walk(vmem_t *arena, unsigned kinds,
  */
 bool vmem_find(vmem_t *arena, vmem_addr_t addr, struct vmem_segment *segment);
 
-/* Says of every arena that contains addr what is there, one line each; returns how many do. */
+/*
+ * Says what addr is, one line for each that knows it: for every arena that contains it, the
+ * segment; for every cache with a slab there, the object, and whether it is handed out; for every
+ * ID space, whether it is allocated. Returns how many do. With VMEM_CONFIG_DEBUG also who allocated
+ * it.
+ */
 unsigned vmem_whatis(vmem_addr_t addr, vmem_sink_t *sink, void *ctx);
 
 /*
  * The tree of all arenas as a table: one row an arena, indented under its source, with quantum, in
- * use, total, largest free segment, allocations and refusals.
+ * use, total, largest free segment, allocations and refusals. Under each stand its caches, the size
+ * classes of a heap as one: object size, in use, in slabs, allocations, refusals, and the share of
+ * allocations and frees that a CPU's magazines served. All ID spaces follow: range, in use,
+ * allocations, refusals, and the bytes of the tag pool that they take.
  */
 void vmem_print(vmem_sink_t *sink, void *ctx);
+
+/* One heap, and under it its size classes, in the columns of vmem_print(). */
+void vmem_print_heap(const vmem_heap_t *heap, vmem_sink_t *sink, void *ctx);
 
 /* One arena's spans and segments, one line each. */
 void vmem_print_arena(vmem_t *arena, vmem_sink_t *sink, void *ctx);

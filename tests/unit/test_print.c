@@ -4,6 +4,8 @@
  */
 #include "support.h"
 
+#include <vmem/id.h>
+
 #include <stdio.h>
 #include <string.h>
 
@@ -233,6 +235,47 @@ static void print_shows_what_share_the_magazines_served(void **state)
 }
 
 /*
+ * ID spaces in vmem_print
+ */
+
+static vmem_id_t *make_ids(const char *name, vmem_addr_t min, vmem_addr_t max)
+{
+    const struct vmem_id_params params = {.name = name, .min = min, .max = max};
+    vmem_id_t *space = NULL;
+
+    assert_int_equal(vmem_id_create(&params, &space), 0);
+    return space;
+}
+
+static void print_shows_id_spaces_behind_all_arenas(void **state)
+{
+    vmem_id_t *first = make_ids("first", 1, 64), *second = make_ids("second", 10, 11);
+    struct vmem_id_stats stats;
+    char expected[512];
+    vmem_addr_t id;
+
+    (void)make_named("arena", 8, 1, NULL, INDEX(state));
+    assert_int_equal(vmem_id_take(first, 5), 0);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(vmem_id_alloc(second, 0, &id), i < 2 ? 0 : -VMEM_ENOSPC);
+    vmem_id_stat(first, &stats);
+    (void)snprintf(
+        expected, sizeof(expected),
+        HEADING
+        "arena                          1         0         8         8         0         0\n"
+        "\n"
+        "IDs                        first      last    in use    allocs     fails     bytes\n"
+        "first                          1        64         1         1         0%10zu\n"
+        "second                        10        11         2         2         1",
+        stats.bytes);
+    assert_memory_equal(printed(), expected, strlen(expected));
+    vmem_id_free(first, 5);
+    vmem_id_free(second, 10);
+    vmem_id_free(second, 11);
+    assert_int_equal(vmem_id_destroy(first) | vmem_id_destroy(second), 0);
+}
+
+/*
  * vmem_print_arena
  */
 
@@ -450,6 +493,30 @@ static void whatis_of_what_lies_between_objects(void **state)
     vmem_cache_free(cache, object);
 }
 
+static void whatis_says_whether_an_id_is_allocated(void **state)
+{
+    vmem_id_t *space = make_ids("ids", 10, 19);
+
+    (void)state;
+    assert_int_equal(vmem_id_take(space, 19), 0);
+    assert_int_equal(whatis(9) + whatis(20), 0);
+    assert_int_equal(whatis(10), 1);
+    assert_string_equal(text, "0xa is a free ID of 'ids'\n");
+    assert_int_equal(whatis(19), 1);
+    assert_string_equal(text, "0x13 is an allocated ID of 'ids'\n");
+    vmem_id_free(space, 19);
+    assert_int_equal(vmem_id_destroy(space), 0);
+}
+
+static void whatis_of_an_id_in_a_space_of_all_integers(void **state)
+{
+    vmem_id_t *space = make_ids("all", 0, VMEM_ADDR_MAX);
+
+    (void)state;
+    assert_int_equal(whatis(0) + whatis(VMEM_ADDR_MAX), 2);
+    assert_int_equal(vmem_id_destroy(space), 0);
+}
+
 static void whatis_knows_nothing_of_a_foreign_address(void **state)
 {
     (void)make_named("ids", 8, 1, NULL, INDEX(state));
@@ -479,6 +546,7 @@ int main(void)
         ONCE(print_shows_caches_under_their_arena),
         ONCE(print_counts_the_refusals_of_a_cache),
         WITH_MAGAZINES(print_shows_what_share_the_magazines_served),
+        ON_BOTH(print_shows_id_spaces_behind_all_arenas),
         ON_BOTH(print_to_a_sink_that_allocates_ends),
         ON_BOTH(print_arena_shows_spans_and_segments),
         ON_BOTH(print_arena_says_what_is_imported),
@@ -494,6 +562,8 @@ int main(void)
         ON_BOTH(whatis_names_every_arena_that_contains_the_address),
         WITH_AND_WITHOUT(whatis_says_which_object_of_which_cache),
         ONCE(whatis_of_what_lies_between_objects),
+        ONCE(whatis_says_whether_an_id_is_allocated),
+        ONCE(whatis_of_an_id_in_a_space_of_all_integers),
         ON_BOTH(whatis_knows_nothing_of_a_foreign_address),
         ON_BOTH(whatis_of_the_last_address_of_the_space),
     };
