@@ -11,6 +11,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -368,6 +369,58 @@ static void misuse_is_reported_and_ends_in_a_status(void **state)
     assert_int_equal(status_after(free_what_was_never_allocated), 99);
 }
 
+/* Takes all that there is, each block linked to the one before; how many, and the last in *lastp.
+ */
+static size_t take_all(size_t size, void ***lastp)
+{
+    size_t count = 0;
+    void **block;
+
+    errno = 0;
+    *lastp = NULL;
+    while (count < enough && (block = malloc(size)) != NULL) {
+        *block = *lastp;
+        *lastp = block;
+        count++;
+    }
+    return errno == ENOMEM ? count : 0;
+}
+
+static void free_all(void **last)
+{
+    while (last != NULL) {
+        void **before = *last;
+
+        free(last);
+        last = before;
+    }
+}
+
+/* With a limit to what may be mapped, all is taken and freed in several sizes, and again. */
+static void run_out_of_memory(void)
+{
+    static const size_t sizes[] = {64, 1000, 50000, 3000000};
+    struct rlimit limit = {.rlim_cur = (rlim_t)64 << 20, .rlim_max = RLIM_INFINITY};
+    void **last;
+
+    if (setrlimit(RLIMIT_DATA, &limit) != 0)
+        _exit(1);
+    for (unsigned i = 0; i < 2 * LENGTH(sizes); i++) {
+        size_t size = sizes[i % LENGTH(sizes)];
+        size_t count = take_all(size, &last);
+
+        if (count < ((size_t)32 << 20) / size)
+            _exit(2);
+        free_all(last);
+    }
+}
+
+static void what_was_used_up_and_freed_can_be_had_again(void **state)
+{
+    (void)state;
+    assert_int_equal(status_after(run_out_of_memory), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +438,7 @@ int main(void)
         cmocka_unit_test(valloc_gives_pages),
         cmocka_unit_test(free_leaves_errno_alone),
         cmocka_unit_test(memory_goes_back_to_the_system),
+        cmocka_unit_test(what_was_used_up_and_freed_can_be_had_again),
         cmocka_unit_test(misuse_is_reported_and_ends_in_a_status),
     };
 
