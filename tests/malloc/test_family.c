@@ -369,10 +369,13 @@ static void misuse_is_reported_and_ends_in_a_status(void **state)
     assert_int_equal(status_after(free_what_was_never_allocated), 99);
 }
 
-/* Takes all that there is, each block linked to the one before; how many, and the last in *lastp.
+/*
+ * Takes all that there is, each block linked to the one before; how many, and the last in *lastp.
+ * 0: there is no end to it.
  */
 static size_t take_all(size_t size, void ***lastp)
 {
+    const size_t enough = ((size_t)256 << 20) / size;
     size_t count = 0;
     void **block;
 
