@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # What the documents show as code is code. The first program in the README is
-# examples/smallest/main.c, letter by letter, and prints what the README says; the hooks in
-# docs/porting.md compile, each block alone, against the kernel that docs/ beside this script
-# pretends to be; and the lock and each way to pin a CPU that stand there serve to compile the library.
+# examples/smallest/main.c, letter by letter, and prints what the README says; its second example
+# runs in docs/threads.c beside this script. The hooks in docs/porting.md compile, each block alone,
+# against the kernel that docs/kernel pretends to be; and the lock and each way to pin a CPU that
+# stand there serve to compile the library.
 . "$(dirname "$0")/common.sh"
 
 # block <n> <document>: its n-th block of C
@@ -23,6 +24,11 @@ cc -std=c11 -I"$root/include" -o "$work/main" "$work/main.c" "$root"/src/*.c
 sed -n '/^It prints$/,/^## /p' "$root/README.md" | sed -n '/^```$/,/^```$/p' | sed '/^```$/d' |
     sed 's/called from .*/called from/' >"$work/promised"
 diff -u "$work/promised" "$work/printed"
+
+block 2 "$root/README.md" >"$work/second.h"
+cc -std=c11 -Wall -Wextra -Werror -I"$root/include" -I"$work" -o "$work/threads" \
+    "$here/docs/threads.c" "$root"/src/*.c
+"$work/threads"
 
 mkdir "$work/kernel"
 cp "$here"/docs/kernel/*.h "$work/kernel"
