@@ -293,11 +293,12 @@ static unsigned char pattern(uint32_t serial, size_t at)
 
 bool hold(struct holding *held, unsigned flags)
 {
-    unsigned char *object = held->count < HOLDING_MAX ? vmem_cache_alloc(held->cache, flags) : NULL;
+    unsigned char *object = vmem_cache_alloc(held->cache, flags);
     uint32_t serial = ++held->serial;
 
     if (object == NULL)
         return false;
+    assert_true(held->count < HOLDING_MAX);
     for (size_t at = held->spared; at < held->size; at++)
         object[at] = pattern(serial, at);
     held->objects[held->count].object = object;

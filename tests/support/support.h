@@ -151,7 +151,7 @@ void support_cache_same(vmem_cache_t *cache, const struct vmem_cache_stats *befo
  * Objects of memory that are out. Each is filled with a pattern of its own, but for the first
  * `spared` bytes, and verified before it is freed: two that share a byte are found.
  */
-enum { HOLDING_MAX = 4096 };
+enum { HOLDING_MAX = 8192 };
 struct holding {
     vmem_cache_t *cache;
     size_t size, spared;

@@ -479,7 +479,7 @@ static void take_a_step(struct holding *held, uint64_t *random)
     else if (choice < 998)
         (void)vmem_cache_trim(held->cache);
     else
-        lender.refuse = next_random(random) % 4;
+        lender.refuse = (unsigned long)(next_random(random) % 4);
 }
 
 static void nothing_is_lost_or_doubled_on_many_cpus(void **state)
