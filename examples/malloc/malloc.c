@@ -105,14 +105,15 @@ EXPORT void *calloc(size_t count, size_t size)
 EXPORT void free(void *block)
 {
     static __thread unsigned frees;
+    vmem_heap_t *heap = the_heap();
     unsigned place;
 
     if (block == NULL)
         return;
     place = enter();
-    vmem_heap_free(the_heap(), block);
+    vmem_heap_free(heap, block);
     if (__builtin_expect(++frees % FREES_BETWEEN_LOOKS == 0, 0))
-        give_back(the_heap());
+        give_back(heap);
     leave(place);
 }
 
