@@ -7,7 +7,8 @@
  * behind malloc and free themselves.
  *
  * Locking: `gate.lock` is held by the thread that has closed the gate; `cpus.lock`, for the numbers
- * of threads, is taken last. Neither is taken with one of the library's.
+ * of threads, is taken last. Neither is taken with one of the library's: a thread gets its number
+ * before it takes the first of those.
  */
 #define _DEFAULT_SOURCE
 #include <errno.h>
@@ -72,9 +73,8 @@ void vmem_port_pages_free(void *pages, size_t size)
  * Threads as CPUs
  */
 
-enum { NO_CPU = VMEM_PORT_CPUS + 1 }; /* what vmem_posix_cpu says where a thread has no number */
-
-__thread unsigned vmem_posix_cpu;
+__thread unsigned vmem_posix_cpu = VMEM_PORT_CPUS;
+__thread bool vmem_posix_counted;
 
 static struct {
     pthread_mutex_t lock;
@@ -99,7 +99,7 @@ static void thread_ends(void *value)
     unsigned place = vmem_posix_enter();
 
     vmem_cpu_drain(cpu);
-    vmem_posix_cpu = NO_CPU; /* for the destructors that follow */
+    vmem_posix_cpu = VMEM_PORT_CPUS; /* for the destructors that follow */
     give_number_back(cpu);
     vmem_posix_leave(place);
 }
@@ -127,25 +127,24 @@ static unsigned take_number(unsigned *onlinep)
     return cpu;
 }
 
-unsigned vmem_posix_assign_cpu(void)
+void vmem_posix_assign_cpu(void)
 {
     unsigned online;
     unsigned cpu;
 
-    vmem_posix_cpu = NO_CPU; /* pthread_setspecific may allocate */
+    vmem_posix_counted = true; /* pthread_setspecific may allocate */
     (void)pthread_once(&cpus.once, make_key);
     if (!cpus.has_key)
-        return VMEM_PORT_CPUS;
+        return;
     cpu = take_number(&online);
     if (cpu == VMEM_PORT_CPUS)
-        return cpu;
+        return;
     if (pthread_setspecific(cpus.key, (void *)(uintptr_t)(cpu + 1)) != 0) {
         give_number_back(cpu);
-        return VMEM_PORT_CPUS;
+        return;
     }
     vmem_cpus_online(online);
-    vmem_posix_cpu = cpu + 1;
-    return cpu;
+    vmem_posix_cpu = cpu;
 }
 
 /*
@@ -169,8 +168,7 @@ static __thread bool closed_by_me;
 
 unsigned vmem_posix_enter(void)
 {
-    unsigned cpu = vmem_posix_cpu - 1;
-    unsigned place = cpu < VMEM_PORT_CPUS ? cpu : VMEM_PORT_CPUS;
+    unsigned place = vmem_posix_cpu;
 
     for (;;) {
         __atomic_fetch_add(&gate.places[place].inside, 1, __ATOMIC_SEQ_CST);

@@ -26,8 +26,23 @@ typedef pthread_mutex_t vmem_port_lock_t;
  */
 extern void (*vmem_posix_on_fault)(const struct vmem_fault *fault);
 
+/*
+ * Magazines: a thread is a CPU. Each is given a number of its own when it first takes a lock, the
+ * lowest that is free, and keeps it for as long as it lives; its magazines are drained when it
+ * ends. Threads beyond so many at once have none. (Not when it first pins: that the common paths
+ * do, which are shorter where nothing is called.)
+ */
+#define VMEM_PORT_CPUS 64
+
+extern __thread unsigned vmem_posix_cpu; /* its number; VMEM_PORT_CPUS: none */
+extern __thread bool vmem_posix_counted; /* it has been given one, if there was one */
+
+void vmem_posix_assign_cpu(void);
+
 static inline unsigned long vmem_port_lock(vmem_port_lock_t *lock)
 {
+    if (__builtin_expect(!vmem_posix_counted, 0))
+        vmem_posix_assign_cpu();
     (void)pthread_mutex_lock(lock);
     return 0;
 }
@@ -46,23 +61,10 @@ static inline uintptr_t vmem_port_self(void)
     return vmem_posix_self();
 }
 
-/*
- * Magazines: a thread is a CPU. Each has a number of its own for as long as it lives, the lowest
- * that is free, and its magazines are drained when it ends. Threads beyond so many at once have
- * none.
- */
-#define VMEM_PORT_CPUS 64
-
-extern __thread unsigned vmem_posix_cpu; /* one more than its number; 0: not yet known */
-
-unsigned vmem_posix_assign_cpu(void);
-
 static inline unsigned vmem_port_pin(unsigned long *state)
 {
-    unsigned cpu = vmem_posix_cpu;
-
     *state = 0;
-    return __builtin_expect(cpu != 0, 1) ? cpu - 1 : vmem_posix_assign_cpu();
+    return vmem_posix_cpu;
 }
 
 static inline void vmem_port_unpin(unsigned long state)
