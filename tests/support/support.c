@@ -224,7 +224,8 @@ static unsigned memory_count;
 
 vmem_t *support_make_memory(size_t size, const char *file, int line)
 {
-    void *memory = memory_count < MADE_MAX ? aligned_alloc((size_t)1 << 20, size) : NULL;
+    const size_t align = (size_t)1 << 20, whole = (size + align - 1) / align * align;
+    void *memory = memory_count < MADE_MAX ? aligned_alloc(align, whole) : NULL;
     const struct vmem_params params = {.name = "memory",
                                        .base = (vmem_addr_t)(uintptr_t)memory,
                                        .size = size,
@@ -314,12 +315,13 @@ void hold_all(struct holding *held)
 
 void support_drop(struct holding *held, size_t i, const char *file, int line)
 {
-    const unsigned char *object = held->objects[i].object;
+    unsigned char *object = held->objects[i].object;
+    uint32_t serial = held->objects[i].serial;
 
     for (size_t at = held->spared; at < held->size; at++)
-        equal_at(object[at], pattern(held->objects[i].serial, at), file, line);
-    vmem_cache_free(held->cache, held->objects[i].object);
+        equal_at(object[at], pattern(serial, at), file, line);
     held->objects[i] = held->objects[--held->count];
+    vmem_cache_free(held->cache, object);
     no_fault(file, line);
 }
 

@@ -438,18 +438,68 @@ static void a_cpu_that_is_alone_leaves_the_size_as_it_is(void **state)
 }
 
 /*
- * Everything at random, beside a list of what is out
+ * Everything at random, beside a list of what is out. Wherever a hook is called, and so no lock is
+ * held, another thread may come in between on another CPU: the hook plays it.
  */
 
-static unsigned constructed;
+static struct {
+    struct holding *held; /* NULL: hooks play nobody */
+    uint64_t random;
+    unsigned constructed;
+} scene;
+
+static unsigned dice(unsigned sides)
+{
+    return (unsigned)(next_random(&scene.random) % sides);
+}
+
+static void take_a_step(struct holding *held)
+{
+    unsigned choice = dice(1000);
+
+    if (choice < 520)
+        (void)hold(held, dice(5));
+    else if (choice < 970 && held->count > 0)
+        drop(held, dice((unsigned)held->count));
+    else if (choice < 985)
+        on_cpu(dice(VMEM_PORT_CPUS + 1));
+    else if (choice < 988)
+        vmem_cache_reap(held->cache);
+    else if (choice < 993)
+        vmem_cpu_drain(dice(VMEM_PORT_CPUS));
+    else if (choice < 998)
+        (void)vmem_cache_trim(held->cache);
+    else
+        lender.refuse = dice(4);
+}
+
+static void play_another_thread(void)
+{
+    struct holding *held = scene.held;
+    unsigned cpu = checked_port_cpu;
+
+    if (held == NULL || dice(3) == 0)
+        return;
+    scene.held = NULL;
+    checked_port_thread = 2;
+    on_cpu(dice(VMEM_PORT_CPUS + 1));
+    for (unsigned i = dice(40); i > 0; i--)
+        take_a_step(held);
+    on_cpu(cpu);
+    checked_port_thread = 1;
+    scene.held = held;
+}
 
 static int construct(void *object, void *ctx, unsigned flags)
 {
     (void)ctx;
     (void)flags;
     checked_port_no_lock("construct");
+    play_another_thread();
+    if (dice(50) == 0)
+        return -VMEM_ENOMEM;
     memcpy(object, &(void *){object}, sizeof(void *));
-    constructed++;
+    scene.constructed++;
     return 0;
 }
 
@@ -457,64 +507,77 @@ static void destruct(void *object, void *ctx)
 {
     (void)ctx;
     checked_port_no_lock("destruct");
+    play_another_thread();
     assert_memory_equal(object, &(void *){object}, sizeof(void *));
     memset(object, 0, sizeof(void *));
-    constructed--;
+    scene.constructed--;
 }
 
-static void take_a_step(struct holding *held, uint64_t *random)
+static void reclaim(void *ctx)
 {
-    unsigned choice = (unsigned)(next_random(random) % 1000);
+    (void)ctx;
+    checked_port_no_lock("reclaim");
+    play_another_thread();
+}
 
-    if (choice < 520)
-        (void)hold(held, (unsigned)(next_random(random) % 5));
-    else if (choice < 970 && held->count > 0)
-        drop(held, (size_t)(next_random(random) % held->count));
-    else if (choice < 985)
-        on_cpu((unsigned)(next_random(random) % (VMEM_PORT_CPUS + 1)));
-    else if (choice < 988)
-        vmem_cache_reap(held->cache);
-    else if (choice < 993)
-        vmem_cpu_drain((unsigned)(next_random(random) % VMEM_PORT_CPUS));
-    else if (choice < 998)
-        (void)vmem_cache_trim(held->cache);
-    else
-        lender.refuse = (unsigned long)(next_random(random) % 4);
+static void *lend_and_play(size_t size)
+{
+    play_another_thread();
+    return lend_memory(size);
+}
+
+static void play_through(vmem_t *arena, struct holding *held)
+{
+    for (unsigned step = 0; step < 3000; step++) {
+        take_a_step(held);
+        if (step % 32 == 0) {
+            check(arena);
+            assert_int_equal(cache_stats(held->cache).in_use, held->count);
+        }
+    }
+    lender.refuse = 0;
+    scene.held = NULL;
+    check(arena);
+    drop_all(held);
+    check(arena);
+    unmake_cache(held->cache);
+    assert_int_equal(scene.constructed, 0);
+    assert_layout(arena, 1 << 17, "[.1]");
+}
+
+static void nothing_is_lost_or_doubled(bool threads)
+{
+    static struct holding held;
+
+    scene.random = UINT64_C(0x243f6a8885a308d3) + threads;
+    for (unsigned round = 0; round < 12; round++) {
+        vmem_t *arena = make_memory(1 << 17);
+        const struct vmem_cache_params params = {.name = "random",
+                                                 .size = 16 + dice(300),
+                                                 .construct = construct,
+                                                 .destruct = destruct,
+                                                 .reclaim = reclaim,
+                                                 .arena = arena};
+
+        print_message("seed %#llx, size %zu\n", (unsigned long long)scene.random, params.size);
+        held = (struct holding){.size = params.size, .spared = sizeof(void *)};
+        held.cache = make_cache_params(&params);
+        scene.held = threads ? &held : NULL;
+        lender.alloc = threads ? lend_and_play : NULL;
+        play_through(arena, &held);
+    }
 }
 
 static void nothing_is_lost_or_doubled_on_many_cpus(void **state)
 {
-    static struct holding held;
-    uint64_t seed = UINT64_C(0x243f6a8885a308d3), random = seed;
-
     (void)state;
-    for (unsigned round = 0; round < 12; round++) {
-        size_t size = 16 + (size_t)(next_random(&random) % 300);
-        vmem_t *arena = make_memory(1 << 17);
-        const struct vmem_cache_params params = {.name = "random",
-                                                 .size = size,
-                                                 .construct = construct,
-                                                 .destruct = destruct,
-                                                 .arena = arena};
+    nothing_is_lost_or_doubled(false);
+}
 
-        print_message("seed %#llx, size %zu\n", (unsigned long long)random, size);
-        held = (struct holding){.size = size, .spared = sizeof(void *)};
-        held.cache = make_cache_params(&params);
-        for (unsigned step = 0; step < 4000; step++) {
-            take_a_step(&held, &random);
-            if (step % 32 == 0) {
-                check(arena);
-                assert_int_equal(cache_stats(held.cache).in_use, held.count);
-            }
-        }
-        lender.refuse = 0;
-        check(arena);
-        drop_all(&held);
-        check(arena);
-        unmake_cache(held.cache);
-        assert_int_equal(constructed, 0);
-        assert_layout(arena, 1 << 17, "[.1]");
-    }
+static void nothing_is_lost_or_doubled_by_many_threads(void **state)
+{
+    (void)state;
+    nothing_is_lost_or_doubled(true);
 }
 
 /*
@@ -565,6 +628,7 @@ int main(void)
         WITH_MAGAZINES(a_cpu_that_is_alone_leaves_the_size_as_it_is),
 
         WITH_MAGAZINES(nothing_is_lost_or_doubled_on_many_cpus),
+        WITH_MAGAZINES(nothing_is_lost_or_doubled_by_many_threads),
         WITH_MAGAZINES(check_finds_a_round_that_is_not_out),
     };
 
