@@ -5,18 +5,21 @@
 
 #include "arch/arch.h"
 #include "console.h"
+#include <vmem/cache.h>
 #include <vmem/debug.h>
+#include <vmem/heap.h>
+#include <vmem/id.h>
 #include <vmem/port.h>
 #include <vmem/vmem.h>
 
 /* The kernel's arenas, each after the one that it imports from. */
 enum arena_id {
-    ARENA_PHYS, /* physical memory, in bytes */
-    ARENA_DMA,  /* of that, below 16 MiB, for devices: imports from it */
-    ARENA_KVA,  /* kernel virtual addresses */
-    ARENA_HEAP, /* of those, with memory behind them: imports from it */
-    ARENA_PID,
-    ARENA_IRQ,
+    ARENA_PHYS,   /* physical memory, in bytes */
+    ARENA_DMA,    /* of that, below 16 MiB, for devices: imports from it */
+    ARENA_DIRECT, /* of that, where the direct map shows it: imports from it */
+    ARENA_KVA,    /* kernel virtual addresses */
+    ARENA_KMEM,   /* of those, with memory behind them: imports from it */
+    ARENA_IRQ,    /* interrupt vectors */
     ARENA_COUNT
 };
 extern vmem_t *arenas[ARENA_COUNT];
@@ -24,16 +27,42 @@ extern const char *const arena_names[ARENA_COUNT];
 
 /* memory.c: physical memory, virtual addresses, the heap, the pages that vmem is lent. */
 void memory_init(const struct boot_info *boot);
+extern vmem_heap_t *heap;
+extern vmem_cache_t *page_tables;
 
 struct memory_use {
-    uint64_t lent;   /* bytes lent to vmem for its tags and hashes */
-    uint64_t tables; /* bytes in page tables */
-    uint64_t mapped; /* bytes mapped behind the heap */
+    uint64_t lent;   /* bytes lent to vmem for its tags, hashes and magazines */
+    uint64_t tables; /* bytes in the slabs of page tables */
+    uint64_t mapped; /* bytes mapped behind kmem */
 };
 struct memory_use memory_use(void);
 
 /* numbers.c: resources that are no memory. */
+enum { PID_MAX = 32767, PID_WRAP = 300, IRQ_FIRST = 32, IRQ_COUNT = 224 };
+enum id_space {
+    IDS_PID,  /* a thread's number */
+    IDS_FILE, /* the first process's file descriptors; the other processes' follow */
+    PROCESS_COUNT = 3,
+    IDS_COUNT = IDS_FILE + PROCESS_COUNT
+};
+extern vmem_id_t *ids[IDS_COUNT];
+extern const char *const id_names[IDS_COUNT];
 void numbers_init(void);
+
+/* process.c: threads, and the files that processes have open. */
+enum { STACK_SIZE = 2 * PAGE_SIZE, FILES_MAX = 256 };
+struct thread {
+    vmem_addr_t pid; /* 0 while the structure is free */
+    void *stack;     /* there from the constructor to the destructor */
+};
+extern vmem_cache_t *threads;
+extern unsigned long stacks; /* that there are */
+void process_init(void);
+int thread_start(struct thread **threadp);
+void thread_end(struct thread *thread);
+int file_open(unsigned process, const char *path, vmem_addr_t *fdp);
+const char *file_path(unsigned process, vmem_addr_t fd); /* NULL: not open */
+void file_close(unsigned process, vmem_addr_t fd);
 
 /* report.c: what went wrong so far, and the fault hook. */
 void expect(bool condition, const char *what);

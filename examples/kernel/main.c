@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * main.c - the demonstration: a kernel that boots, builds its allocators from vmem arenas, works
- * them until the memory is used up, gives everything back, and says whether all of it was right.
+ * main.c - the demonstration: a kernel that boots, builds its allocators with vmem, works them
+ * until the memory is used up, gives everything back, and says whether all of it was right.
  */
 #include "kernel.h"
 
@@ -40,19 +40,48 @@ static bool has_argument(const char *line, const char *word)
     return false;
 }
 
+static struct vmem_cache_stats stats_of(vmem_cache_t *cache)
+{
+    struct vmem_cache_stats stats;
+    vmem_cache_stat(cache, &stats);
+    return stats;
+}
+
+/* Nothing is handed out any more but the direct map's page tables, and nothing waits to be. */
+static void check_caches_are_empty(size_t tables_at_boot)
+{
+    const struct vmem_cache_stats tables = stats_of(page_tables);
+    struct vmem_heap_stats blocks;
+    struct vmem_id_stats space;
+    expect(tables.in_use == tables_at_boot && tables.in_magazines == 0 && tables.empty_slabs == 0,
+           "no page table is left, in use or free, but the direct map's");
+    expect(stats_of(threads).slabs == 0, "no thread is left, in use or free");
+    expect(stacks == 0, "free threads have given their stacks back");
+    vmem_heap_stat(heap, &blocks);
+    expect(blocks.blocks == 0 && blocks.in_use == 0 && blocks.held == 0, "the heap is empty");
+    for (unsigned i = 0; i < IDS_COUNT; i++) {
+        vmem_id_stat(ids[i], &space);
+        expect(space.in_use == 0 && space.allocs == space.frees, "each number is back");
+    }
+}
+
 /* All that was taken is back: what phys still holds is exactly what vmem and the tables hold. */
-static void check_all_returned(void)
+static void check_all_returned(size_t tables_at_boot)
 {
     struct vmem_stats stats;
-    vmem_reap(NULL);
+    vmem_reap(NULL); /* unmaps the memory that kmem held without need, */
+    vmem_reap(NULL); /*    so that page tables became free */
+    check_caches_are_empty(tables_at_boot);
     for (unsigned i = ARENA_PHYS + 1; i < ARENA_COUNT; i++) {
         vmem_stat(arenas[i], &stats);
-        expect(stats.in_use == 0 && stats.imported == 0, "everything is back in the end");
+        expect(i == ARENA_DIRECT || (stats.in_use == 0 && stats.imported == 0),
+               "everything is back in the end");
     }
     const struct memory_use use = memory_use();
     vmem_stat(arenas[ARENA_PHYS], &stats);
     expect(use.mapped == 0, "no page is mapped in the end");
     expect(stats.in_use == use.lent + use.tables, "no page is lost");
+    expect(vmem_check(NULL) == 0, "every invariant holds in the end");
 }
 
 void kernel_main(const struct boot_info *boot)
@@ -62,11 +91,13 @@ void kernel_main(const struct boot_info *boot)
     expect(boot->memory_count > 0, "the machine hands over a memory map");
     memory_init(boot);
     numbers_init();
+    process_init();
+    const size_t tables_at_boot = stats_of(page_tables).in_use;
     arenas_print("before");
 
     workload_run();
     misuse_run();
-    check_all_returned();
+    check_all_returned(tables_at_boot);
     arenas_print("after");
 
     if (DEMO_SHELL || has_argument(boot->command_line, "shell"))

@@ -4,8 +4,10 @@
  *
  *     phys    physical memory: the usable ranges of the map, less the kernel's image
  *     dma     the part of it that old devices reach, imported from phys as needed
+ *     direct  physical memory under the address at which the kernel sees it: page tables
  *     kva     the kernel's virtual addresses; nothing is mapped there yet
- *     heap    memory: its import takes addresses from kva and maps pages from phys there
+ *     kmem    memory: its import takes addresses from kva and maps pages from phys there
+ *     heap    blocks of any size, out of kmem
  *
  * Everything else comes out of phys as well: the page tables, and the pages that vmem itself asks
  * for when its static tags run out. So phys feeds its own tags, and bootstrapping is no special
@@ -14,16 +16,22 @@
 #include "kernel.h"
 
 enum {
-    HEAP_QUANTUM = 64,
     DMA_QUANTUM = 512,
     DMA_LIMIT = 16 << 20,
-    KVA_QUANTUM = 16 * PAGE_SIZE /* what the heap grows by */
+    KVA_QUANTUM = 16 * PAGE_SIZE, /* what kmem grows by */
+    KMEM_CACHED = 4 * PAGE_SIZE   /* runs of up to so many pages come and go through caches */
 };
+
+vmem_heap_t *heap;
+vmem_cache_t *page_tables;
 
 static struct memory_use use;
 
 struct memory_use memory_use(void)
 {
+    struct vmem_stats direct;
+    vmem_stat(arenas[ARENA_DIRECT], &direct);
+    use.tables = direct.imported;
     return use;
 }
 
@@ -42,21 +50,41 @@ static void page_free(uint64_t physical)
     vmem_free(arenas[ARENA_PHYS], physical, PAGE_SIZE);
 }
 
+/*
+ * Page tables are an object cache. One that is free is empty, as it was when it was made, so it is
+ * zeroed once, not each time.
+ */
+static int page_table_construct(void *table, void *ctx, unsigned flags)
+{
+    uint64_t *entries = table;
+    (void)ctx;
+    (void)flags;
+    for (unsigned i = 0; i < PAGE_SIZE / sizeof(*entries); i++)
+        entries[i] = 0;
+    return 0;
+}
+
+static void page_table_destruct(void *table, void *ctx)
+{
+    const uint64_t *entries = table;
+    uint64_t any = 0;
+    (void)ctx;
+    for (unsigned i = 0; i < PAGE_SIZE / sizeof(*entries); i++)
+        any |= entries[i];
+    expect(any == 0, "a page table that is free is empty");
+}
+
 bool page_table_alloc(uint64_t *physical)
 {
-    if (!page_alloc(physical))
-        return false;
-    uint64_t *table = arch_direct(*physical);
-    for (unsigned i = 0; i < PAGE_SIZE / sizeof(*table); i++)
-        table[i] = 0;
-    use.tables += PAGE_SIZE;
-    return true;
+    const void *table = vmem_cache_alloc(page_tables, 0);
+    if (table != NULL)
+        *physical = arch_physical(table);
+    return table != NULL;
 }
 
 void page_table_free(uint64_t physical)
 {
-    page_free(physical);
-    use.tables -= PAGE_SIZE;
+    vmem_cache_free(page_tables, arch_direct(physical));
 }
 
 /* vmem's own memory: from the very arena that may be asking. */
@@ -101,7 +129,7 @@ static bool map_pages(uintptr_t base, size_t size)
     return true;
 }
 
-static int heap_import(void *ctx, vmem_size_t size, const struct vmem_constraints *c,
+static int kmem_import(void *ctx, vmem_size_t size, const struct vmem_constraints *c,
                        unsigned flags, vmem_addr_t *addrp)
 {
     vmem_addr_t addr;
@@ -116,10 +144,31 @@ static int heap_import(void *ctx, vmem_size_t size, const struct vmem_constraint
     return 0;
 }
 
-static void heap_release(void *ctx, vmem_addr_t addr, vmem_size_t size)
+static void kmem_release(void *ctx, vmem_addr_t addr, vmem_size_t size)
 {
     unmap_pages(addr, size);
     vmem_xfree(ctx, addr, size);
+}
+
+/* Physical memory, seen through the direct map: the same constraints, as far below. */
+static int direct_import(void *ctx, vmem_size_t size, const struct vmem_constraints *c,
+                         unsigned flags, vmem_addr_t *addrp)
+{
+    const vmem_addr_t base = arch_layout.direct_map;
+    struct vmem_constraints below = *c;
+    if (c->limit != 0 && c->limit <= base)
+        return -VMEM_ENOSPC;
+    below.min = c->min > base ? c->min - base : 0;
+    below.limit = c->limit != 0 ? c->limit - base : 0;
+    const int error = vmem_xalloc(ctx, size, &below, flags, addrp);
+    if (error == 0)
+        *addrp += base;
+    return error;
+}
+
+static void direct_release(void *ctx, vmem_addr_t addr, vmem_size_t size)
+{
+    vmem_xfree(ctx, addr - arch_layout.direct_map, size);
 }
 
 /* The caller's constraints, and that the device can reach it. */
@@ -182,23 +231,47 @@ static void create(enum arena_id id, struct vmem_params params)
     expect(vmem_create(&params, &arenas[id]) == 0, "an arena is created");
 }
 
+static void create_direct(void)
+{
+    create(ARENA_DIRECT, (struct vmem_params){.quantum = PAGE_SIZE,
+                                              .source = arenas[ARENA_PHYS],
+                                              .import = direct_import,
+                                              .release = direct_release,
+                                              .ctx = arenas[ARENA_PHYS]});
+    const struct vmem_cache_params tables = {.name = "page table",
+                                             .size = PAGE_SIZE,
+                                             .align = PAGE_SIZE,
+                                             .construct = page_table_construct,
+                                             .destruct = page_table_destruct,
+                                             .arena = arenas[ARENA_DIRECT]};
+    expect(vmem_cache_create(&tables, &page_tables) == 0, "page tables have a cache");
+}
+
+static void create_kmem(void)
+{
+    create(ARENA_KVA, (struct vmem_params){.base = arch_layout.virtual_base,
+                                           .size = arch_layout.virtual_size,
+                                           .quantum = KVA_QUANTUM});
+    create(ARENA_KMEM, (struct vmem_params){.quantum = PAGE_SIZE,
+                                            .qcache_max = KMEM_CACHED,
+                                            .source = arenas[ARENA_KVA],
+                                            .import = kmem_import,
+                                            .release = kmem_release,
+                                            .ctx = arenas[ARENA_KVA]});
+    const struct vmem_heap_params params = {.name = "kmalloc", .arena = arenas[ARENA_KMEM]};
+    expect(vmem_heap_create(&params, &heap) == 0, "there is a heap");
+}
+
 void memory_init(const struct boot_info *boot)
 {
     create(ARENA_PHYS, (struct vmem_params){.quantum = PAGE_SIZE});
     add_memory(boot, 0, arch_layout.boot_reach);
+    create_direct();
     add_memory(boot, arch_layout.boot_reach, UINT64_MAX);
-
     create(ARENA_DMA, (struct vmem_params){.quantum = DMA_QUANTUM,
                                            .source = arenas[ARENA_PHYS],
                                            .import = dma_import,
                                            .release = dma_release,
                                            .ctx = arenas[ARENA_PHYS]});
-    create(ARENA_KVA, (struct vmem_params){.base = arch_layout.virtual_base,
-                                           .size = arch_layout.virtual_size,
-                                           .quantum = KVA_QUANTUM});
-    create(ARENA_HEAP, (struct vmem_params){.quantum = HEAP_QUANTUM,
-                                            .source = arenas[ARENA_KVA],
-                                            .import = heap_import,
-                                            .release = heap_release,
-                                            .ctx = arenas[ARENA_KVA]});
+    create_kmem();
 }

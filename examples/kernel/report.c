@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report.c - what went wrong, and the state of all arenas as text.
+ * report.c - what went wrong, and the state of everything as text.
  */
 #include "kernel.h"
 
 vmem_t *arenas[ARENA_COUNT];
-const char *const arena_names[ARENA_COUNT] = {"phys", "dma", "kva", "heap", "pid", "irq"};
+const char *const arena_names[ARENA_COUNT] = {"phys", "dma", "direct", "kva", "kmem", "irq"};
 
 unsigned problems;
 unsigned faults;
@@ -43,7 +43,10 @@ void vmem_port_fault(const struct vmem_fault *fault)
 void arenas_check(void)
 {
     for (unsigned i = 0; i < ARENA_COUNT; i++)
-        expect(vmem_check(arenas[i]) == 0, "an arena keeps its invariants");
+        expect(vmem_check(arenas[i]) == 0, "an arena and its caches keep their invariants");
+    for (unsigned i = 0; i < IDS_COUNT; i++)
+        expect(vmem_id_check(ids[i]) == 0, "an ID space keeps its invariants");
+    expect(vmem_heap_check(heap) == 0, "the heap keeps its invariants");
     expect(vmem_check(NULL) == 0, "all arenas and the tag pool agree");
 }
 
@@ -54,11 +57,11 @@ void arenas_print(const char *when)
     vmem_print(console_sink, NULL);
     print("\n");
     for (unsigned i = 0; i < ARENA_COUNT; i++) {
-        print("%-5s ", arena_names[i]);
+        print("%-6s ", arena_names[i]);
         vmem_print_map(arenas[i], MAP_WIDTH, console_sink, NULL);
     }
     const struct memory_use use = memory_use();
-    print("\nof phys: behind the heap %s, page tables %s, lent to vmem %s\n",
+    print("\nof phys: behind kmem %s, page tables %s, lent to vmem %s\n",
           size_text(use.mapped).text, size_text(use.tables).text, size_text(use.lent).text);
     arenas_check();
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * shell.c - a prompt on the console, to look at the arenas and to try them.
+ * shell.c - a prompt on the console, to look at it all and to try it.
  *
  * A line is split into words at blanks; the first is looked up in the table of commands below, the
  * others are its arguments. What a command cannot read it names, and does nothing.
@@ -126,16 +126,30 @@ static bool number_argument(const char *text, vmem_size_t *number)
     return ok;
 }
 
+/* Which of `count` names this is; `count`: none of them. */
+static unsigned name_argument(const char *name, const char *const *names, unsigned count,
+                              const char *what)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (equal(name, names[i]))
+            return i;
+    print("no %s '%s': there are", what, name);
+    for (unsigned i = 0; i < count; i++)
+        print(" %s", names[i]);
+    print("\n");
+    return count;
+}
+
 static vmem_t *arena_argument(const char *name)
 {
-    for (unsigned i = 0; i < ARENA_COUNT; i++)
-        if (equal(name, arena_names[i]))
-            return arenas[i];
-    print("no arena '%s': there are", name);
-    for (unsigned i = 0; i < ARENA_COUNT; i++)
-        print(" %s", arena_names[i]);
-    print("\n");
-    return NULL;
+    const unsigned i = name_argument(name, arena_names, ARENA_COUNT, "arena");
+    return i < ARENA_COUNT ? arenas[i] : NULL;
+}
+
+static vmem_id_t *ids_argument(const char *name)
+{
+    const unsigned i = name_argument(name, id_names, IDS_COUNT, "ID space");
+    return i < IDS_COUNT ? ids[i] : NULL;
 }
 
 /* One word behind the size: a policy, or a constraint as name=number. */
@@ -177,6 +191,8 @@ static const char *error_text(int error)
     switch (error) {
     case -VMEM_ENOMEM:
         return "ENOMEM, no memory for a tag or behind the addresses";
+    case -VMEM_EBUSY:
+        return "EBUSY, it is in use";
     case -VMEM_EINVAL:
         return "EINVAL, reported above";
     case -VMEM_ENOSPC:
@@ -204,6 +220,102 @@ static void allocate(const struct words *words, bool with_constraints)
         print("0x%lx\n", addr);
     else
         print("refused: %s\n", error_text(error));
+}
+
+/* The caches that this kernel has made; vmem_print() shows the heap's and the arenas' own too. */
+static void do_caches(const struct words *words)
+{
+    const struct {
+        const char *name;
+        vmem_cache_t *cache;
+    } caches[] = {{"page table", page_tables}, {"thread", threads}};
+    struct vmem_cache_stats stats;
+    (void)words;
+    print("cache       objects of   in slabs of  slabs  in use  in magazines  (of)  in depot\n");
+    for (unsigned i = 0; i < sizeof(caches) / sizeof(caches[0]); i++) {
+        vmem_cache_stat(caches[i].cache, &stats);
+        print("%-10s  %10lu  %3lu = %7lu  %5lu  %6lu  %12lu  %4lu  %8lu\n", caches[i].name,
+              (unsigned long)stats.object_size, (unsigned long)stats.objects_per_slab,
+              (unsigned long)stats.slab_size, (unsigned long)stats.slabs,
+              (unsigned long)stats.in_use, (unsigned long)stats.in_magazines,
+              (unsigned long)stats.magazine_size, (unsigned long)stats.full_magazines);
+    }
+}
+
+static void do_malloc(const struct words *words)
+{
+    vmem_size_t size;
+    if (!number_argument(words->word[1], &size))
+        return;
+    void *block = vmem_heap_alloc(heap, size, 0);
+    if (block != NULL)
+        print("0x%lx, of which %lu bytes may be used\n", (unsigned long)(uintptr_t)block,
+              (unsigned long)vmem_heap_usable_size(heap, block));
+    else
+        print("refused\n");
+}
+
+static void do_mfree(const struct words *words)
+{
+    vmem_addr_t addr;
+    const unsigned before = faults;
+    if (!number_argument(words->word[1], &addr))
+        return;
+    vmem_heap_free(heap, (void *)(uintptr_t)addr);
+    print(faults == before ? "freed\n" : "not freed\n");
+}
+
+/* The IDs that are in use, in runs. */
+static void do_ids(const struct words *words)
+{
+    vmem_id_t *space = ids_argument(words->word[1]);
+    vmem_addr_t first = 0;
+    if (space == NULL)
+        return;
+    while (vmem_id_next(space, first, &first)) {
+        vmem_addr_t end = first + 1;
+        while (vmem_id_is_allocated(space, end))
+            end++;
+        if (end - first > 1)
+            print("%lu-%lu ", (unsigned long)first, (unsigned long)(end - 1));
+        else
+            print("%lu ", (unsigned long)first);
+        first = end;
+    }
+    print("in use\n");
+}
+
+static void do_take(const struct words *words)
+{
+    vmem_addr_t id;
+    vmem_id_t *space = ids_argument(words->word[1]);
+    if (space == NULL || (words->count > 2 && !number_argument(words->word[2], &id)))
+        return;
+    const int error = words->count > 2 ? vmem_id_take(space, id) : vmem_id_alloc(space, 0, &id);
+    if (error == 0)
+        print("%lu\n", (unsigned long)id);
+    else
+        print("refused: %s\n", error_text(error));
+}
+
+static void do_drop(const struct words *words)
+{
+    vmem_addr_t id;
+    const unsigned before = faults;
+    vmem_id_t *space = ids_argument(words->word[1]);
+    if (space == NULL || !number_argument(words->word[2], &id))
+        return;
+    vmem_id_free(space, id);
+    print(faults == before ? "freed\n" : "not freed\n");
+}
+
+static void do_reap(const struct words *words)
+{
+    (void)words;
+    vmem_reap(NULL);
+    struct vmem_stats stats;
+    vmem_stat(arenas[ARENA_PHYS], &stats);
+    print("%s free in phys\n", size_text(stats.free).text);
 }
 
 static void do_arenas(const struct words *words)
@@ -259,7 +371,7 @@ static void do_whatis(const struct words *words)
 {
     vmem_addr_t addr;
     if (number_argument(words->word[1], &addr) && vmem_whatis(addr, console_sink, NULL) == 0)
-        print("in no arena\n");
+        print("nothing knows it\n");
 }
 
 static void do_check(const struct words *words)
@@ -286,15 +398,22 @@ static const struct command {
     const char *usage;
     const char *what;
 } commands[] = {
-    {"arenas", 1, 1, do_arenas, "", "the tree of all arenas"},
+    {"arenas", 1, 1, do_arenas, "", "the tree of arenas and caches; ID spaces"},
     {"alloc", 3, 4, do_alloc, "ARENA SIZE [POLICY]", "allocate: instant, best, next, first, last"},
     {"xalloc", 3, WORDS_MAX, do_xalloc, "ARENA SIZE [align=N] [phase=N] [nocross=N]",
      "and [min=N] [limit=N] [POLICY]"},
     {"free", 4, 4, do_free, "ARENA ADDRESS SIZE", "free what you allocated"},
     {"map", 2, 3, do_map, "ARENA [WIDTH]", ". free, # allocated, + both, | a new span"},
     {"walk", 2, 2, do_walk, "ARENA", "its spans and segments"},
-    {"whatis", 2, 2, do_whatis, "ADDRESS", "what every arena knows of it"},
-    {"check", 1, 1, do_check, "", "every invariant of every arena"},
+    {"malloc", 2, 2, do_malloc, "SIZE", "a block of the heap"},
+    {"mfree", 2, 2, do_mfree, "ADDRESS", "free it"},
+    {"take", 2, 3, do_take, "SPACE [ID]", "take the next ID of an ID space, or this one"},
+    {"drop", 3, 3, do_drop, "SPACE ID", "free it"},
+    {"ids", 2, 2, do_ids, "SPACE", "those that are in use"},
+    {"caches", 1, 1, do_caches, "", "their slabs and magazines"},
+    {"whatis", 2, 2, do_whatis, "ADDRESS", "what everything knows of it"},
+    {"reap", 1, 1, do_reap, "", "give back what is held without need"},
+    {"check", 1, 1, do_check, "", "every invariant of everything"},
     {"help", 1, 1, do_help, "", "this list"},
     {"quit", 1, 1, do_quit, "", "end, with the verdict from before"},
 };
