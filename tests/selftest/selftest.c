@@ -2,15 +2,14 @@
 /*
  * selftest.c - the library tries itself; see selftest.h.
  *
- * Each part makes its arenas, uses them, checks the invariants after every step (the macro STEP)
- * and ends them again. The parts go from what everything needs to what needs everything, so the
- * first line that says FAILED is the one to look at.
+ * The port, the parts about arenas, and the run of all parts; those about caches, heap and IDs are
+ * in objects.c. Each part makes its arenas, uses them, checks the invariants after every step (the
+ * macro STEP) and ends them again. The parts go from what everything needs to what needs
+ * everything, so the first line that says FAILED is the one to look at.
  */
 #include "selftest.h"
 
-#include <stdalign.h>
-
-#include <vmem/debug.h>
+#include "parts.h"
 
 enum { UNITS = 256, RANDOM_STEPS = 4000 };
 
@@ -42,13 +41,19 @@ static void print_number(unsigned number)
     print(at);
 }
 
-static bool check(bool holds, const char *what, int line)
+bool selftest_check(bool holds, const char *what, const char *file, int line)
 {
+    const char *name = file;
+
     checks++;
     if (holds)
         return true;
     failed++;
-    print("FAILED, selftest.c line ");
+    for (; *file != '\0'; file++)
+        name = *file == '/' ? file + 1 : name;
+    print("FAILED, ");
+    print(name);
+    print(" line ");
     print_number((unsigned)line);
     print(": ");
     print(what);
@@ -56,16 +61,7 @@ static bool check(bool holds, const char *what, int line)
     return false;
 }
 
-/* A macro, for the text and the line. */
-#define CHECK(what) check((what), #what, __LINE__)
-/* An operation that must succeed, and leave every invariant whole. */
-#define STEP(arena, operation) (CHECK((operation) == 0) && CHECK(vmem_check(arena) == 0))
-
 /* The port. */
-
-struct page {
-    alignas(VMEM_PAGE_SIZE) unsigned char bytes[VMEM_PAGE_SIZE];
-};
 
 /* Memory that is all managed by one arena, which the library's own pages come from as well. */
 struct physical {
@@ -146,13 +142,17 @@ void vmem_port_fault(const struct vmem_fault *fault)
     last_fault = *fault;
 }
 
-/* The one fault since the last look was of this kind. */
-static bool fault_was(enum vmem_fault_kind kind)
+bool fault_was(enum vmem_fault_kind kind)
 {
     bool was = faults == 1 && last_fault.kind == kind;
 
     faults = 0;
     return was;
+}
+
+void lend_pages(bool lend)
+{
+    page_mode = lend ? LEND : REFUSE;
 }
 
 /* Helpers. */
@@ -199,14 +199,6 @@ static void give_back(vmem_t *arena, vmem_addr_t addr, vmem_size_t size)
 {
     vmem_free(arena, addr, size);
     CHECK(vmem_check(arena) == 0);
-}
-
-static struct vmem_stats stats_of(vmem_t *arena)
-{
-    struct vmem_stats stats;
-
-    vmem_stat(arena, &stats);
-    return stats;
 }
 
 /* The parts. Those with a parameter are run with both indexes. */
@@ -715,7 +707,14 @@ int vmem_selftest(void (*print_to)(void *ctx, const char *string), void *ctx)
     run("walk and print", part_walk_and_print);
     run("faults", part_faults);
     run("random operations", part_random);
+    run("caches", part_caches);
+    run("magazines", part_magazines);
+    run("quantum caches", part_quantum_caches);
+    run("heap", part_heap);
+    run("IDs", part_ids);
+    run("pressure", part_pressure);
     run("refused pages", part_refusal);
+    run("refused pages, for objects", part_refused_objects);
     run("pages that hold their own tags", part_own_tags);
     print("self-test: ");
     print_number(checks);

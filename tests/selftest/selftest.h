@@ -3,9 +3,10 @@
  * selftest.h - the library tries itself, wherever it runs: in a kernel before there is anything
  * else, or on a host.
  *
- * selftest.c needs the library's public headers and no libc. It brings vmem_port_fault,
- * vmem_port_pages_alloc and vmem_port_pages_free with it, and 1 MiB of .bss for them to lend;
- * whoever links it brings memcpy, memmove, memset and memcmp, and defines none of those three.
+ * selftest.c and objects.c need the library's public headers and no libc. They bring
+ * vmem_port_fault, vmem_port_pages_alloc and vmem_port_pages_free with them, 1 MiB of .bss to lend,
+ * and as much to be allocated; whoever links them brings memcpy, memmove, memset and memcmp, and
+ * defines none of those three.
  */
 #ifndef TESTS_SELFTEST_SELFTEST_H
 #define TESTS_SELFTEST_SELFTEST_H
