@@ -587,22 +587,23 @@ static void nothing_is_lost_or_doubled_by_many_threads(void **state)
 static void check_finds_a_round_that_is_not_out(void **state)
 {
     vmem_cache_t *cache = make_cache(make_memory(MEMORY), 64, 0);
-    struct vmem_cpu *cpu;
-    vmem_addr_t round;
+    vmem_addr_t *round, good;
 
     (void)state;
     pair(cache);
-    cpu = cache->cpus[0];
-    round = cpu->loaded->round[0];
-    cpu->loaded->round[0] = round + 1;
-    assert_int_not_equal(vmem_cache_check(cache), 0);
-    assert_int_equal(fault_count, 1);
-    fault_count = 0;
-    cpu->loaded->round[0] = round;
-    cpu->rounds--;
-    assert_int_equal(vmem_cache_check(cache), VMEM_FAULT_SUM);
-    expect_fault(VMEM_FAULT_SUM);
-    cpu->rounds++;
+    round = &cache->cpus[0]->loaded->round[0];
+    good = *round;
+    *round = good + 1; /* inside an object */
+    assert_int_equal(vmem_cache_check(cache), VMEM_FAULT_INDEX);
+    expect_fault(VMEM_FAULT_INDEX);
+    *round = good & ~((vmem_addr_t)MEMORY_QUANTUM - 1); /* the slab's last object, which is free */
+    *round += cache_stats(cache).slab_size - cache_stats(cache).object_size;
+    assert_int_equal(vmem_cache_check(cache), VMEM_FAULT_INDEX);
+    expect_fault(VMEM_FAULT_INDEX);
+    *round = 64; /* in no slab */
+    assert_int_equal(vmem_check(cache->arena), VMEM_FAULT_INDEX);
+    expect_fault(VMEM_FAULT_INDEX);
+    *round = good;
     check_cache(cache);
 }
 
