@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench.c - vmem-bench: what an arena costs.
+ * bench.c - vmem-bench: what arenas, ID spaces, caches and the heap cost.
  *
- *     vmem-bench                       every section at full size; some minutes
- *     vmem-bench speed [FILE]          the mixes in ns and cycles; with instruction counts from
- * FILE vmem-bench fragmentation | growth | memory vmem-bench count                 the mixes once,
- * for callgrind; run.sh makes FILE from it vmem-bench quick                 every section, tiny:
- * shows only that all of it works
+ *     vmem-bench                    every section at full size; some minutes
+ *     vmem-bench SECTION [FILE]     one of: speed blocks fragmentation growth memory;
+ *                                   with the instruction counts that are in FILE
+ *     vmem-bench quick              every section, tiny: shows only that all of it works
+ *     vmem-bench count [MIX]        for callgrind; run.sh makes FILE from it
  *
  * A pair is one free and one allocation. Instructions are exact and the same from run to run;
  * times are the best of several repetitions, less those of the empty loop, and still drift by
@@ -17,8 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "blocks.h"
 #include "clock.h"
+#include "counts.h"
 #include "mixes.h"
+#include "rivals.h"
 #include "sections.h"
 
 enum {
@@ -44,53 +47,11 @@ static size_t pairs_of(const struct mix *mix, enum subject_kind subject, const s
     return pairs > PAIRS * 5 ? PAIRS * 5 : pairs;
 }
 
-/* Instructions, counted by run.sh. */
-
-struct count {
-    char mix[40];
-    char subject[16];
-    double instructions;
-};
-
-static struct count counts[128];
-static size_t count_count;
-
-static void counts_read(const char *path)
-{
-    FILE *file = fopen(path, "r");
-    char line[128];
-
-    if (file == NULL) {
-        perror(path);
-        exit(EXIT_FAILURE);
-    }
-    while (count_count < sizeof counts / sizeof *counts && fgets(line, sizeof line, file) != NULL) {
-        struct count *count = &counts[count_count];
-
-        if (sscanf(line, "%39[^\t]\t%15[^\t]\t%lf", count->mix, count->subject,
-                   &count->instructions) == 3)
-            count_count++;
-    }
-    (void)fclose(file);
-}
-
-static void print_instructions(const char *mix, const char *subject)
-{
-    for (size_t i = 0; i < count_count; i++) {
-        if (strcmp(counts[i].mix, mix) == 0 && strcmp(counts[i].subject, subject) == 0) {
-            printf("%9.1f", counts[i].instructions);
-            return;
-        }
-    }
-    printf("%9s", "-");
-}
-
 /* Times. */
 
 static void finish(struct run *run)
 {
-    if (run->subject == SUBJECT_LIBRARY && vmem_check(run->arena) != 0)
-        exit(EXIT_FAILURE);
+    run_check(run);
     run_destroy(run);
 }
 
@@ -148,9 +109,9 @@ static void speed_print(const struct scale *scale)
         double library = time_pairs(mix, SUBJECT_LIBRARY, scale) - empty;
 
         printf("%-17s", mix->name);
-        print_instructions(mix->name, "library");
-        print_instructions(mix->name, "spin");
-        print_instructions(mix->name, "baseline");
+        counts_print(mix->name, "library", 9);
+        counts_print(mix->name, "spin", 9);
+        counts_print(mix->name, "baseline", 9);
         printf("%9.1f%9.0f", library, library / cycle);
         if (mix->baseline) {
             double baseline = time_pairs(mix, SUBJECT_BASELINE, scale) - empty;
@@ -166,7 +127,13 @@ static void speed_print(const struct scale *scale)
 }
 
 /* For callgrind: one line for each function measured_* that returns, in that order. */
-static void count_all(const char *prefix)
+
+static bool is_wanted(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+static void count_mixes(const char *prefix)
 {
     for (size_t i = 0; i < mix_count; i++) {
         for (enum subject_kind subject = 0; subject < SUBJECT_COUNT; subject++) {
@@ -174,7 +141,7 @@ static void count_all(const char *prefix)
             const struct mix *mix = &mixes[i];
             struct run run;
 
-            if (strncmp(mix->name, prefix, strlen(prefix)) != 0 || mix->live > 100000 ||
+            if (!is_wanted(mix->name, prefix) || mix->live > 100000 ||
                 (subject == SUBJECT_BASELINE && !mix->baseline))
                 continue;
             run_prepare(&run, mix, subject, 0,
@@ -188,14 +155,78 @@ static void count_all(const char *prefix)
     }
 }
 
-static void quick(void)
+/* All ways of the library and malloc(), or malloc() alone, under the name that it is given. */
+static void count_blocks(const char *prefix, const char *rival)
+{
+    for (size_t i = 0; i < block_mix_count; i++) {
+        const struct block_mix *mix = &block_mixes[i];
+
+        for (enum block_subject subject = rival != NULL ? BLOCKS_MALLOC : 0;
+             subject < BLOCKS_SUBJECTS; subject++) {
+            struct block_run run;
+
+            if (!is_wanted(mix->name, prefix) || !blocks_serves(subject, mix) ||
+                (rival == NULL && subject == BLOCKS_MALLOC))
+                continue;
+            block_run_prepare(&run, mix, subject, PAIRS_COUNTED, BLOCKS_SEED);
+            block_run_warm(&run);
+            block_run_measure(&run);
+            printf("%s\t%s\t%zu\n", mix->name,
+                   subject == BLOCKS_MALLOC ? rival : block_subject_names[subject], run.pairs);
+            block_run_destroy(&run);
+        }
+    }
+}
+
+static void count(const char *prefix)
+{
+    count_mixes(prefix);
+    blocks_open();
+    count_blocks(prefix, NULL);
+    blocks_close();
+}
+
+/* The rivals that are installed, for count.sh. */
+static void list_rivals(const char *program)
+{
+    double ns;
+
+    for (size_t i = 0; i < rival_count; i++)
+        if (rival_ask(&rivals[i], program, "0 100", &ns))
+            printf("%s\t%s\n", rivals[i].name, rivals[i].library);
+}
+
+static void quick(const char *program)
 {
     const struct scale scale = {.live = 300, .pairs = 500};
 
     speed_print(&scale);
+    compare_print(program, 500);
     fragmentation_print(5000, 100);
     growth_print(2000, 2);
     footprint_print(1000);
+}
+
+/* The sections that are for the scripts and for the program itself; false: it is none of them. */
+static bool serve(int argc, char **argv)
+{
+    const char *section = argc > 1 ? argv[1] : "";
+
+    if (strcmp(section, "count") == 0)
+        count(argc > 2 ? argv[2] : "");
+    else if (strcmp(section, "count-malloc") == 0 && argc == 3)
+        count_blocks("", argv[2]);
+    else if (strcmp(section, "rivals") == 0)
+        list_rivals(argv[0]);
+    else if (strcmp(section, "malloc") == 0 && argc == 5 && rival_is_loaded(argv[2]))
+        compare_answer(strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
+    else if (strcmp(section, "stall") == 0)
+        growth_print(5000, 1);
+    else if (strcmp(section, "quick") == 0)
+        quick(argv[0]);
+    else
+        return false;
+    return true;
 }
 
 int main(int argc, char **argv)
@@ -204,20 +235,18 @@ int main(int argc, char **argv)
     const char *section = argc > 1 ? argv[1] : "all";
     bool all = strcmp(section, "all") == 0;
 
-    if (strcmp(section, "count") == 0)
-        count_all(argc > 2 ? argv[2] : "");
-    else if (argc > 2)
+    if (serve(argc, argv))
+        return EXIT_SUCCESS;
+    if (argc > 2)
         counts_read(argv[2]);
-    if (strcmp(section, "quick") == 0)
-        quick();
     if (all || strcmp(section, "speed") == 0)
         speed_print(&full);
+    if (all || strcmp(section, "blocks") == 0)
+        compare_print(argv[0], PAIRS);
     if (all || strcmp(section, "fragmentation") == 0)
         fragmentation_print(10000000, 10000);
     if (all || strcmp(section, "growth") == 0)
         growth_print(1000000, 5);
-    if (strcmp(section, "stall") == 0)
-        growth_print(5000, 1);
     if (all || strcmp(section, "memory") == 0)
         footprint_print(1000000);
     return EXIT_SUCCESS;

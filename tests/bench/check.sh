@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# check.sh VMEM-BENCH VMEM-BENCH-SPIN - fails if a mix takes more instructions a pair, or a call
+# check.sh VMEM-BENCH - fails if a mix takes more instructions a pair, or a call
 # while an arena grows more instructions at all, than limits.txt allows.
 set -eu
 
@@ -11,7 +11,7 @@ grep -v '^#' "$folder/limits.txt" | cut -f 1 | sort -u | while read -r mix; do
     if [ "$mix" = longest ]; then
         sh "$folder/stall.sh" "$1"
     else
-        sh "$folder/count.sh" "$1" "$2" "$mix"
+        sh "$folder/count.sh" "$1" "" "$mix"
     fi
 done >"$counts"
 awk -F '\t' '

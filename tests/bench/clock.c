@@ -18,6 +18,11 @@ uint64_t clock_ns(void)
     return read_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
+uint64_t clock_wall_ns(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
 double clock_ns_per_tick(void)
 {
     static double length;

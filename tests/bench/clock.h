@@ -10,6 +10,9 @@
 /* What this thread has run: on a busy machine, less than what has passed. */
 uint64_t clock_ns(void);
 
+/* What has passed. */
+uint64_t clock_wall_ns(void);
+
 /* The length of a tick, and of a core cycle at this moment: measured, the former once. */
 double clock_ns_per_tick(void);
 double clock_ns_per_cycle(void);

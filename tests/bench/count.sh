@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # count.sh VMEM-BENCH VMEM-BENCH-SPIN [MIX] - the instructions a pair of every mix (whose name
-# begins so), to standard output:
-# "mix<TAB>subject<TAB>instructions", the empty loop subtracted.
+# begins so), to standard output: "mix<TAB>subject<TAB>instructions", the empty loop subtracted.
+# VMEM-BENCH-SPIN may be empty. Without MIX also those of other allocators that are installed, on the mixes of blocks.
 #
 # Callgrind collects within the functions measured_* only and writes a dump each time that one of
 # them returns; `vmem-bench count` prints a line each time, so that the n-th line belongs to the
@@ -13,21 +13,25 @@ mix=${3:-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# lines BENCH NAME: "mix subject instructions-a-pair, loop included"
-lines() {
-    valgrind --tool=callgrind --callgrind-out-file="$work/$2" --collect-atstart=no \
-        --toggle-collect='measured_*' --dump-after=measured_library \
-        --dump-after=measured_baseline --dump-after=measured_empty \
-        "$1" count "$mix" >"$work/$2.runs" 2>"$work/$2.log" || { cat "$work/$2.log" >&2; exit 1; }
+# count NAME BENCH ARGUMENT ...: "mix subject pairs instructions", loop included
+count() {
+    name=$1
+    shift
+    for subject in library space baseline quantum cache sized heap malloc empty; do
+        set -- --dump-after="measured_$subject" "$@"
+    done
+    valgrind --tool=callgrind --callgrind-out-file="$work/$name" --collect-atstart=no \
+        --toggle-collect='measured_*' "$@" >"$work/$name.runs" 2>"$work/$name.log" ||
+        { cat "$work/$name.log" >&2; exit 1; }
     n=0
-    while IFS='	' read -r name subject pairs; do
+    while IFS='	' read -r mix_name subject pairs; do
         n=$((n + 1))
-        total=$(sed -n 's/^totals: //p' "$work/$2.$n")
-        printf '%s\t%s\t%s\t%s\n' "$name" "$subject" "$pairs" "$total"
-    done <"$work/$2.runs"
+        total=$(sed -n 's/^totals: //p' "$work/$name.$n")
+        printf '%s\t%s\t%s\t%s\n' "$mix_name" "$subject" "$pairs" "$total"
+    done <"$work/$name.runs"
 }
 
-# The empty loop comes last of each mix. With a spin lock only the library differs.
+# The empty loop comes last of each mix. With a spin lock only the arenas and ID spaces are of interest.
 net() {
     awk -F '\t' -v OFS='\t' -v library="$1" '
         $2 == "empty" {
@@ -42,5 +46,11 @@ net() {
         { cost[$2] = $4 / $3 }'
 }
 
-lines "$1" single | net library
-lines "$2" spin | net spin
+count single "$1" count "$mix" | net library
+[ -z "$2" ] || count spin "$2" count "$mix" | net spin
+if [ -z "$mix" ]; then
+    "$1" rivals | while IFS='	' read -r rival library; do
+        [ "$library" = - ] || export LD_PRELOAD="$library"
+        count "$rival" "$1" count-malloc "$rival" | net library
+    done
+fi

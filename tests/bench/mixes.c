@@ -20,9 +20,10 @@
 #define B3(live_, policy_, baseline_)                                                             \
     .layout = LAYOUT_DENSE, .live = (live_), .largest = 64, .quantum = 4096, .policy = (policy_), \
     .baseline = (baseline_)
-#define ID(live_)                                                                                  \
-    .layout = LAYOUT_PUNCHED, .live = (live_), .largest = 1, .quantum = 1, .policy = VMEM_NEXTFIT, \
-    .arena_flags = VMEM_ARENA_ORDERED
+#define PUNCHED(live_, punched_) \
+    .layout = LAYOUT_PUNCHED, .live = (live_), .punched = (punched_), .largest = 1, .quantum = 1
+#define ID(live_, punched_, flags_) \
+    PUNCHED((size_t)1 << (live_), punched_), .space = true, .flags = (flags_)
 
 const struct mix mixes[] = {
     {.name = "B1 empty arena",
@@ -55,38 +56,54 @@ const struct mix mixes[] = {
     {.name = "B3 10^4 best", B3(10000, VMEM_BESTFIT, false)},
     {.name = "B3 10^5 best", B3(100000, VMEM_BESTFIT, false)},
     {.name = "B3 10^6 best", B3(1000000, VMEM_BESTFIT, false)},
-    {.name = "B3 10^4 ordered", B3(10000, 0, false), .arena_flags = VMEM_ARENA_ORDERED},
-    {.name = "B3 10^6 ordered", B3(1000000, 0, false), .arena_flags = VMEM_ARENA_ORDERED},
+    {.name = "B3 10^4 ordered", B3(10000, 0, false), .flags = VMEM_ARENA_ORDERED},
+    {.name = "B3 10^6 ordered", B3(1000000, 0, false), .flags = VMEM_ARENA_ORDERED},
     {.name = "align instant", B3(10000, VMEM_INSTANTFIT, true), .constrained = CONSTRAINED_ALIGN},
     {.name = "align best", B3(10000, VMEM_BESTFIT, false), .constrained = CONSTRAINED_ALIGN},
     {.name = "align ordered",
      B3(10000, 0, false),
-     .arena_flags = VMEM_ARENA_ORDERED,
+     .flags = VMEM_ARENA_ORDERED,
      .constrained = CONSTRAINED_ALIGN},
     {.name = "window instant", B3(10000, VMEM_INSTANTFIT, true), .constrained = CONSTRAINED_WINDOW},
     {.name = "window best", B3(10000, VMEM_BESTFIT, false), .constrained = CONSTRAINED_WINDOW},
     {.name = "window ordered",
      B3(10000, 0, false),
-     .arena_flags = VMEM_ARENA_ORDERED,
+     .flags = VMEM_ARENA_ORDERED,
      .constrained = CONSTRAINED_WINDOW},
     {.name = "all instant", B3(10000, VMEM_INSTANTFIT, true), .constrained = CONSTRAINED_ALL},
     {.name = "all best", B3(10000, VMEM_BESTFIT, false), .constrained = CONSTRAINED_ALL},
     {.name = "all ordered",
      B3(10000, 0, false),
-     .arena_flags = VMEM_ARENA_ORDERED,
+     .flags = VMEM_ARENA_ORDERED,
      .constrained = CONSTRAINED_ALL},
-    {.name = "ID 2^15 next", ID(1 << 15)},
-    {.name = "ID 2^22 next", ID(1 << 22)},
+    {.name = "tags 2^22 95%",
+     PUNCHED(1 << 22, 5),
+     .policy = VMEM_NEXTFIT,
+     .flags = VMEM_ARENA_ORDERED},
+    {.name = "ID 2^15 50% low", ID(15, 50, VMEM_ID_LOWEST)},
+    {.name = "ID 2^15 95% low", ID(15, 5, VMEM_ID_LOWEST)},
+    {.name = "ID 2^15 50% cyc", ID(15, 50, VMEM_ID_CYCLIC)},
+    {.name = "ID 2^15 95% cyc", ID(15, 5, VMEM_ID_CYCLIC)},
+    {.name = "ID 2^22 50% low", ID(22, 50, VMEM_ID_LOWEST)},
+    {.name = "ID 2^22 95% low", ID(22, 5, VMEM_ID_LOWEST)},
+    {.name = "ID 2^22 50% cyc", ID(22, 50, VMEM_ID_CYCLIC)},
+    {.name = "ID 2^22 95% cyc", ID(22, 5, VMEM_ID_CYCLIC)},
 };
 const size_t mix_count = sizeof mixes / sizeof *mixes;
 
 const char *const subject_names[SUBJECT_COUNT] = {"library", "baseline", "empty"};
 
-static const struct subject *const subjects[SUBJECT_COUNT] = {
-    &subject_library,
-    &subject_baseline,
-    &subject_empty,
-};
+static const struct subject *subject_of(const struct run *run)
+{
+    static const struct subject *const subjects[SUBJECT_COUNT] = {
+        &subject_library,
+        &subject_baseline,
+        &subject_empty,
+    };
+
+    return run->mix->space && run->subject == SUBJECT_LIBRARY ? &subject_space
+                                                              : subjects[run->subject];
+}
 
 __attribute__((noreturn, cold)) static void refused(const struct run *run)
 {
@@ -143,6 +160,11 @@ __attribute__((noinline)) static void measured_library(const struct run *run)
     churn(&subject_library, run);
 }
 
+__attribute__((noinline)) static void measured_space(const struct run *run)
+{
+    churn(&subject_space, run);
+}
+
 __attribute__((noinline)) static void measured_baseline(const struct run *run)
 {
     churn(&subject_baseline, run);
@@ -161,12 +183,15 @@ void run_measure(struct run *run)
         measured_empty,
     };
 
-    measured[run->subject](run);
+    if (run->mix->space && run->subject == SUBJECT_LIBRARY)
+        measured_space(run);
+    else
+        measured[run->subject](run);
 }
 
 void run_warm(struct run *run)
 {
-    const struct subject *subject = subjects[run->subject];
+    const struct subject *subject = subject_of(run);
 
     churn(subject, run);
 }
@@ -182,7 +207,7 @@ static void sample(uint32_t *tick, uint64_t start)
 
 void run_sample(struct run *run, uint32_t *ticks)
 {
-    const struct subject *subject = subjects[run->subject];
+    const struct subject *subject = subject_of(run);
 
     for (size_t i = 0; i < run->pairs; i++) {
         uint64_t start = clock_ticks();
@@ -213,7 +238,7 @@ static size_t span_quanta(const struct run *run)
 /* Under the constraints of some operation: what is churned in a window must begin in one. */
 static void allocate(struct run *run, size_t slot, vmem_size_t size)
 {
-    const struct subject *subject = subjects[run->subject];
+    const struct subject *subject = subject_of(run);
     const struct vmem_constraints *c =
         run->constraints != NULL ? &run->constraints[slot % run->pairs] : NULL;
     int error;
@@ -229,7 +254,7 @@ static void allocate(struct run *run, size_t slot, vmem_size_t size)
 
 static void release(struct run *run, size_t slot)
 {
-    const struct subject *subject = subjects[run->subject];
+    const struct subject *subject = subject_of(run);
 
     subject->free(run->arena, run->slot[slot].addr, run->slot[slot].size);
     run->slot[slot].size = 0;
@@ -237,7 +262,7 @@ static void release(struct run *run, size_t slot)
 
 static void punch(struct run *run, struct generator *generator)
 {
-    size_t holes = run->live / 20;
+    size_t holes = run->live * run->mix->punched / 100;
 
     for (size_t i = 0; i < holes; i++) {
         size_t last = run->slots - 1;
@@ -319,12 +344,20 @@ void run_prepare(struct run *run, const struct mix *mix, enum subject_kind subje
         .pairs = pairs,
     };
     run->span = span_quanta(run) * mix->quantum;
-    run->arena = subjects[subject]->create(run->span, mix->quantum, mix->arena_flags);
+    run->arena = subject_of(run)->create(mix, run->span);
     if (run->arena == NULL)
         refused(run);
     draw_constraints(run, &generator);
     fill(run, &generator);
     draw_operations(run, &generator);
+}
+
+void run_check(const struct run *run)
+{
+    if (run->subject != SUBJECT_LIBRARY)
+        return;
+    if ((run->mix->space ? vmem_id_check(run->arena) : vmem_check(run->arena)) != 0)
+        exit(EXIT_FAILURE);
 }
 
 /* The baseline's segments go with it: to free each of them would take it O(n^2). */
@@ -335,7 +368,7 @@ void run_destroy(struct run *run)
     for (size_t i = 0; run->subject != SUBJECT_BASELINE && i < count; i++)
         if (run->slot[i].size != 0)
             release(run, i);
-    subjects[run->subject]->destroy(run->arena);
+    subject_of(run)->destroy(run->arena);
     free(run->slot);
     free(run->operation);
     free(run->constraints);

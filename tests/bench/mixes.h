@@ -15,7 +15,7 @@ enum layout {
     LAYOUT_DENSE,       /* `live` segments */
     LAYOUT_EVERY_OTHER, /* of 2 * live segments of one quantum, every other is freed again and
                            one slot is churned: each free segment is a hole of one quantum */
-    LAYOUT_PUNCHED      /* all of the span in single quanta, and a random 5 % freed again */
+    LAYOUT_PUNCHED      /* all of the span in single quanta, and some at random freed again */
 };
 
 enum constrained { CONSTRAINED_NOT, CONSTRAINED_ALIGN, CONSTRAINED_WINDOW, CONSTRAINED_ALL };
@@ -26,11 +26,13 @@ struct mix {
     enum constrained constrained;
     size_t live;
     size_t spare;        /* quanta in a dense arena beside those that `live` asks for */
+    unsigned punched;    /* freed again, in per cent */
     vmem_size_t largest; /* sizes are 1..largest quanta, uniform */
     vmem_size_t quantum;
-    unsigned policy;      /* VMEM_INSTANTFIT ... */
-    unsigned arena_flags; /* VMEM_ARENA_* */
-    bool baseline;        /* whether the baseline can be run on it in reasonable time */
+    unsigned policy; /* VMEM_INSTANTFIT ... */
+    unsigned flags;  /* VMEM_ARENA_*, or VMEM_ID_* of a space */
+    bool space;      /* the library's subject is an ID space, not an arena */
+    bool baseline;   /* whether the baseline can be run on it in reasonable time */
 };
 
 extern const struct mix mixes[];
@@ -76,6 +78,9 @@ void run_measure(struct run *run);
 
 /* The same, unmeasured. */
 void run_warm(struct run *run);
+
+/* Exits if the library's subject is not as it should be. */
+void run_check(const struct run *run);
 
 /* The same, with the time of each of the 2 * pairs calls, in ticks, the minimum of it and what is
    already in `ticks`: what is repeatable stays, what the machine did meanwhile goes. */

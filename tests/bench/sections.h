@@ -17,6 +17,12 @@ void growth_print(size_t segments, int runs);
 /* Bytes a live segment for 10^4 segments up to most, and bytes of an arena without any. */
 void footprint_print(size_t most);
 
+/* A pair of objects or blocks, beside other allocators: `program` is this one's own path. */
+void compare_print(const char *program, size_t pairs);
+
+/* What compare_print asks of the program with another malloc: its ns a pair, alone on a line. */
+void compare_answer(size_t mix, size_t pairs);
+
 /* Sorts, and returns the value below which `part` of them lie; part 1: the largest. */
 unsigned quantile(unsigned *values, size_t count, double part);
 

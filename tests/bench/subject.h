@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * subject.h - what is measured: the library, the baseline, and nothing.
+ * subject.h - what is measured: the library's arenas and ID spaces, the baseline, and nothing.
  *
  * Each is a constant structure of inline functions, so that a loop made for one of them calls it
  * directly. The empty subject is the loop itself: its cost is subtracted from the others'.
@@ -8,10 +8,13 @@
 #ifndef BENCH_SUBJECT_H
 #define BENCH_SUBJECT_H
 
+#include <vmem/id.h>
+
 #include "baseline.h"
+#include "mixes.h"
 
 struct subject {
-    void *(*create)(vmem_size_t size, vmem_size_t quantum, unsigned arena_flags);
+    void *(*create)(const struct mix *mix, vmem_size_t size);
     void (*destroy)(void *arena);
     int (*alloc)(void *arena, vmem_size_t size, unsigned policy, vmem_addr_t *addrp);
     int (*xalloc)(void *arena, vmem_size_t size, const struct vmem_constraints *c, unsigned policy,
@@ -22,14 +25,14 @@ struct subject {
 /* A nonzero base, aligned to everything that a mix aligns to. */
 #define SUBJECT_BASE ((vmem_addr_t)1 << 32)
 
-static inline void *library_create(vmem_size_t size, vmem_size_t quantum, unsigned arena_flags)
+static inline void *library_create(const struct mix *mix, vmem_size_t size)
 {
     const struct vmem_params params = {
         .name = "bench",
         .base = SUBJECT_BASE,
         .size = size,
-        .quantum = quantum,
-        .flags = arena_flags,
+        .quantum = mix->quantum,
+        .flags = mix->flags,
     };
     vmem_t *arena;
 
@@ -58,10 +61,42 @@ static inline void library_free(void *arena, vmem_addr_t addr, vmem_size_t size)
     vmem_free(arena, addr, size);
 }
 
-static inline void *first_fit_create(vmem_size_t size, vmem_size_t quantum, unsigned arena_flags)
+static inline void *space_create(const struct mix *mix, vmem_size_t size)
 {
-    (void)arena_flags;
-    return baseline_create(SUBJECT_BASE, size, quantum);
+    const struct vmem_id_params params = {.name = "bench", .max = size - 1, .flags = mix->flags};
+    vmem_id_t *space;
+
+    return vmem_id_create(&params, &space) == 0 ? space : NULL;
+}
+
+static inline void space_destroy(void *space)
+{
+    (void)vmem_id_destroy(space);
+    vmem_reap(NULL);
+}
+
+static inline int space_alloc(void *space, vmem_size_t size, unsigned policy, vmem_addr_t *addrp)
+{
+    (void)size;
+    return vmem_id_alloc(space, policy, addrp);
+}
+
+static inline int space_xalloc(void *space, vmem_size_t size, const struct vmem_constraints *c,
+                               unsigned policy, vmem_addr_t *addrp)
+{
+    (void)size;
+    return vmem_id_alloc_in(space, c->min, c->limit - 1, policy, addrp);
+}
+
+static inline void space_free(void *space, vmem_addr_t addr, vmem_size_t size)
+{
+    (void)size;
+    vmem_id_free(space, addr);
+}
+
+static inline void *first_fit_create(const struct mix *mix, vmem_size_t size)
+{
+    return baseline_create(SUBJECT_BASE, size, mix->quantum);
 }
 
 static inline void first_fit_destroy(void *arena)
@@ -89,13 +124,12 @@ static inline void first_fit_free(void *arena, vmem_addr_t addr, vmem_size_t siz
     baseline_free(arena, addr);
 }
 
-static inline void *empty_create(vmem_size_t size, vmem_size_t quantum, unsigned arena_flags)
+static inline void *empty_create(const struct mix *mix, vmem_size_t size)
 {
     static char arena;
 
+    (void)mix;
     (void)size;
-    (void)quantum;
-    (void)arena_flags;
     return &arena;
 }
 
@@ -131,6 +165,9 @@ static inline void empty_free(void *arena, vmem_addr_t addr, vmem_size_t size)
 
 static const struct subject subject_library = {
     library_create, library_destroy, library_alloc, library_xalloc, library_free,
+};
+static const struct subject subject_space = {
+    space_create, space_destroy, space_alloc, space_xalloc, space_free,
 };
 static const struct subject subject_baseline = {
     first_fit_create, first_fit_destroy, first_fit_alloc, first_fit_xalloc, first_fit_free,
