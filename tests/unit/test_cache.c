@@ -636,6 +636,26 @@ static void reap_of_the_arena_or_of_all_reaches_its_caches(void **state)
     }
 }
 
+/* Others get a turn: the lock is taken anew for every 16 objects. */
+static void reap_holds_the_lock_for_a_few_objects_at_a_time(void **state)
+{
+    static struct holding held;
+    unsigned long locks;
+    size_t rounds;
+
+    (void)state;
+    held = (struct holding){.cache = make_cache(make_memory(MEMORY), 16, 0), .size = 16};
+    while (held.count < 5000)
+        assert_true(hold(&held, 0));
+    drop_all(&held);
+    rounds = cache_stats(held.cache).in_magazines;
+    assert_true(rounds >= 5000);
+    locks = checked_port_locks;
+    vmem_cache_reap(held.cache);
+    assert_true(checked_port_locks - locks >= rounds / 16);
+    assert_int_equal(cache_stats(held.cache).slabs, 0);
+}
+
 static void reap_of_no_cache_does_nothing(void **state)
 {
     (void)state;
@@ -717,6 +737,37 @@ static void destroy_of_no_cache_is_reported(void **state)
     assert_int_equal(vmem_cache_destroy(NULL), -VMEM_EINVAL);
     expect_fault(VMEM_FAULT_PARAMETER);
     assert_string_equal(last_fault.call, "vmem_cache_destroy");
+}
+
+/* A reaper looks at the cache, and reclaim plays another thread, which wants to be rid of it. */
+static int destroyed;
+
+static void reclaim_and_destroy(void *ctx)
+{
+    vmem_cache_t **cachep = ctx;
+
+    checked_port_thread = 2;
+    destroyed = vmem_cache_destroy(*cachep);
+    checked_port_thread = 1;
+}
+
+static void destroy_waits_for_who_looks_at_the_cache(void **state)
+{
+    static vmem_cache_t *cache;
+    struct vmem_cache_params params = {.name = "wanted",
+                                       .size = 64,
+                                       .reclaim = reclaim_and_destroy,
+                                       .ctx = &cache,
+                                       .arena = make_memory(MEMORY)};
+
+    (void)state;
+    cache = make_cache_params(&params);
+    vmem_cache_free(cache, vmem_cache_alloc(cache, 0));
+    vmem_reap(params.arena);
+    assert_int_equal(destroyed, -VMEM_EBUSY);
+    assert_int_equal(fault_count, 0);
+    check_cache(cache);
+    unmake_cache(cache);
 }
 
 static void destroy_gives_everything_back(void **state)
@@ -832,6 +883,31 @@ static void an_address_inside_an_object_is_reported(void **state)
         assert_true(last_fault.allocated_by != 0);
     free_reports(cache, object + 63, VMEM_FAULT_MISALIGNED);
     vmem_cache_free(cache, object);
+}
+
+/* Where a slab begins with a colour, or what is left at its end. */
+static void an_address_between_the_objects_is_reported(void **state)
+{
+    static struct holding held;
+    vmem_addr_t slab, first, end;
+    struct vmem_cache_stats stats;
+
+    (void)state;
+    held = (struct holding){.cache = make_cache(make_memory(MEMORY), 300, 4), .size = 300};
+    stats = cache_stats(held.cache);
+    assert_true(stats.objects_per_slab * stats.object_size < stats.slab_size);
+    while (held.count < 2 * stats.objects_per_slab)
+        assert_true(hold(&held, 0));
+    slab = (vmem_addr_t)(uintptr_t)held.objects[held.count - 1].object & ~(stats.slab_size - 1);
+    first = (vmem_addr_t)(uintptr_t)held.objects[held.count - 1].object;
+    first = slab + (first - slab) % stats.object_size;
+    end = first + stats.objects_per_slab * stats.object_size;
+    if (first > slab)
+        free_reports(held.cache, (void *)(uintptr_t)slab, VMEM_FAULT_MISALIGNED);
+    if (end < slab + stats.slab_size)
+        free_reports(held.cache, (void *)(uintptr_t)end, VMEM_FAULT_MISALIGNED);
+    assert_string_equal(last_fault.arena_name, "cache"); /* one at least was there */
+    drop_all(&held);
 }
 
 static void an_object_of_another_cache_is_reported(void **state)
@@ -1038,11 +1114,13 @@ int main(void)
         WITH_AND_WITHOUT(reap_gives_everything_back),
         WITH_AND_WITHOUT(reap_keeps_what_is_out),
         WITH_AND_WITHOUT(reap_of_the_arena_or_of_all_reaches_its_caches),
+        WITH_MAGAZINES(reap_holds_the_lock_for_a_few_objects_at_a_time),
         ONCE(reap_of_no_cache_does_nothing),
         WITH_AND_WITHOUT(reap_asks_for_what_can_be_spared_first),
 
         WITH_AND_WITHOUT(destroy_is_refused_while_objects_are_out),
         ONCE(destroy_of_no_cache_is_reported),
+        WITH_AND_WITHOUT(destroy_waits_for_who_looks_at_the_cache),
         WITH_AND_WITHOUT(destroy_gives_everything_back),
         WITH_AND_WITHOUT(an_arena_cannot_go_before_its_caches),
 
@@ -1050,6 +1128,7 @@ int main(void)
         WITH_AND_WITHOUT(an_object_freed_twice_in_a_row_is_reported),
         WITH_AND_WITHOUT(an_object_freed_again_later_is_reported),
         WITH_AND_WITHOUT(an_address_inside_an_object_is_reported),
+        WITH_AND_WITHOUT(an_address_between_the_objects_is_reported),
         WITH_AND_WITHOUT(an_object_of_another_cache_is_reported),
 
         WITH_AND_WITHOUT(no_object_of_memory_stands_at_address_0),

@@ -5,7 +5,7 @@
  */
 #include "support.h"
 
-#include "cache.h"
+#include "slab.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -342,6 +342,35 @@ static void check_finds_a_count_that_is_wrong(void **state)
     check_cache(cache);
 }
 
+static void check_finds_what_is_wrong_with_a_slab(void **state)
+{
+    vmem_cache_t *cache = make_cache(make_memory(MEMORY), 64, 0);
+    void *object = vmem_cache_alloc(cache, 0);
+    struct vmem_slab *slab = vmem_slab_at(cache->partial.first);
+    uint32_t used = slab->used;
+
+    (void)state;
+    slab->used = 0; /* on the list of those that are not empty */
+    check_finds(cache, VMEM_FAULT_ORDER);
+    slab->used = used + 1;
+    check_finds(cache, VMEM_FAULT_SUM);
+    slab->used = used;
+    slab->map[0] ^= 2; /* what is free, or not */
+    check_finds(cache, VMEM_FAULT_SUM);
+    slab->map[0] ^= 2;
+    slab->tag.prev = cache->partial.first;
+    check_finds(cache, VMEM_FAULT_ORDER);
+    slab->tag.prev = 0;
+    slab->tag.addr += cache_stats(cache).slab_size; /* where the hash does not find it */
+    check_finds(cache, VMEM_FAULT_HASH);
+    slab->tag.addr -= cache_stats(cache).slab_size;
+    cache->slabs.count++;
+    check_finds(cache, VMEM_FAULT_HASH);
+    cache->slabs.count--;
+    vmem_cache_free(cache, object);
+    check_cache(cache);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +388,7 @@ int main(void)
         ON_BOTH(the_last_slab_may_end_with_the_address_space),
 
         ONCE(check_finds_a_count_that_is_wrong),
+        ONCE(check_finds_what_is_wrong_with_a_slab),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
