@@ -338,7 +338,7 @@ static __attribute__((noinline)) void print_ids(const struct printer *to, vmem_i
     vmem_id_stat(space, &stats);
     put_name(to, space->name, 0);
     put_column(to, space->min);
-    put_column(to, space->min + space->last);
+    put_column(to, space->min + space->map.last);
     put_column(to, stats.in_use);
     put_column(to, stats.allocs);
     put_column(to, stats.fails);
@@ -644,7 +644,7 @@ static unsigned whatis_ids(const struct printer *to, vmem_addr_t addr)
 
     while ((space = vmem_id_pin_next(after)) != NULL) {
         after = space->id;
-        if (addr - space->min <= space->last) {
+        if (addr - space->min <= space->map.last) {
             put_hexadecimal(to, addr);
             put_quoted(to,
                        vmem_id_is_allocated(space, addr) ? " is an allocated ID of"

@@ -54,9 +54,9 @@ static vmem_id_t *support_make_space(const struct vmem_id_params *params, const 
 
 static void free_all_ids(vmem_id_t *space)
 {
-    vmem_addr_t id;
+    bool more = true;
 
-    while (vmem_id_next(space, 0, &id))
+    for (vmem_addr_t id = 0; more && vmem_id_next(space, id, &id); more = id++ != VMEM_ADDR_MAX)
         vmem_id_free(space, id);
 }
 
