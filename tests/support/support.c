@@ -146,7 +146,7 @@ void vmem_port_pages_free(void *pages, size_t size)
     lender.pages -= size / VMEM_PAGE_SIZE;
 }
 
-static void *blocks[256];
+static void *blocks[8192];
 static unsigned block_count;
 static size_t block_size;
 
