@@ -342,7 +342,7 @@ static void quantum_caches_of_the_arenas_that_import_from_it_give_back(void **st
 static void a_quantum_cache_that_misses_has_what_those_of_other_sizes_keep(void **state)
 {
     vmem_t *arena = make_cached_child(make(0, 512, 1, 0), 1, 16);
-    vmem_addr_t addrs[512];
+    vmem_addr_t addrs[512 + 1];
     unsigned count;
 
     (void)state;
