@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_print.c - arenas, caches and ID spaces as text, to the letter.
+ * test_print.c - arenas, caches, heaps and ID spaces as text, to the letter.
  */
 #include "support.h"
 
+#include <vmem/heap.h>
 #include <vmem/id.h>
 
 #include <stdio.h>
@@ -232,6 +233,126 @@ static void print_shows_what_share_the_magazines_served(void **state)
         vmem_cache_free(cache, vmem_cache_alloc(cache, 0));
     }
     assert_non_null(strstr(line_of("  cache"), "  99.9% hits\n")); /* never rounded up to all */
+}
+
+/*
+ * Heaps in vmem_print, and alone
+ */
+
+static vmem_heap_t *make_heap(const char *name, vmem_t *arena)
+{
+    const struct vmem_heap_params params = {.name = name, .arena = arena};
+    vmem_heap_t *heap = NULL;
+
+    assert_int_equal(vmem_heap_create(&params, &heap), 0);
+    return heap;
+}
+
+/* A block of each size; the sizes ascend, the blocks are allocated in another order. */
+enum { BLOCKS = 3 };
+static const size_t block_sizes[BLOCKS] = {48, 512, 3072};
+
+static void take_blocks(vmem_heap_t *heap, void *blocks[BLOCKS])
+{
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        const unsigned which = (i + 1) % BLOCKS;
+
+        blocks[which] = vmem_heap_alloc(heap, block_sizes[which], 0);
+        assert_non_null(blocks[which]);
+    }
+}
+
+static void drop_blocks(vmem_heap_t *heap, void *blocks[BLOCKS])
+{
+    for (unsigned i = 0; i < BLOCKS; i++)
+        vmem_heap_free(heap, blocks[i]);
+    assert_int_equal(vmem_heap_destroy(heap), 0);
+}
+
+static void print_shows_a_heap_as_one_line(void **state)
+{
+    vmem_t *memory = make_memory(1 << 20);
+    vmem_heap_t *first = make_heap("first", memory), *second = make_heap("second", memory);
+    void *blocks[BLOCKS], *others[BLOCKS];
+    struct vmem_heap_stats stats;
+    char expected[256];
+
+    (void)state;
+    take_blocks(first, blocks);
+    take_blocks(second, others); /* whose classes stand behind those of the first */
+    vmem_heap_free(second, others[0]);
+    others[0] = NULL;
+    vmem_heap_stat(first, &stats);
+    (void)snprintf(expected, sizeof(expected), "  %-20s         -%10zu%10zu         -%10u%10u",
+                   "first", (size_t)stats.in_use, (size_t)stats.held, BLOCKS, 0);
+    assert_memory_equal(line_of("  first "), expected, strlen(expected));
+    vmem_heap_stat(second, &stats);
+    (void)snprintf(expected, sizeof(expected), "  %-20s         -%10zu%10zu         -%10u%10u",
+                   "second", (size_t)stats.in_use, (size_t)stats.held, BLOCKS, 0);
+    assert_memory_equal(line_of("  second "), expected, strlen(expected));
+    assert_null(strstr(strstr(text, "  second ") + 1, "  second ")); /* one line alone */
+    drop_blocks(first, blocks);
+    drop_blocks(second, others);
+}
+
+static const char *printed_heap(vmem_heap_t *heap)
+{
+    text[0] = '\0';
+    vmem_print_heap(heap, append, text);
+    return text;
+}
+
+/* The lines for classes, one a call: object size and bytes in use; false: there are no more. */
+static bool next_class(const char **line, unsigned *size, unsigned *in_use)
+{
+    *line = strchr(*line, '\n') + 1;
+    if (**line == '\0')
+        return false;
+    assert_int_equal(sscanf(*line, "                      %u %u ", size, in_use), 2);
+    return true;
+}
+
+static void print_heap_shows_its_classes_by_size(void **state)
+{
+    vmem_t *memory = make_memory(1 << 20);
+    vmem_heap_t *other = make_heap("other", memory), *heap = make_heap("heap", memory);
+    unsigned size, in_use, last = 0, used = 0;
+    void *blocks[BLOCKS], *others[BLOCKS];
+    const char *line;
+
+    (void)state;
+    take_blocks(other, others);
+    take_blocks(heap, blocks);
+    line = printed_heap(heap);
+    assert_memory_equal(line, "heap                           -      3632", 42);
+    while (next_class(&line, &size, &in_use)) {
+        assert_true(size > last);
+        last = size;
+        if (in_use != 0) {
+            assert_int_equal(size, in_use); /* one block */
+            assert_int_equal(size, block_sizes[used++]);
+        }
+    }
+    assert_int_equal(used, BLOCKS);
+    drop_blocks(heap, blocks);
+    drop_blocks(other, others);
+}
+
+static void print_heap_shows_an_aligned_class_beside_the_other(void **state)
+{
+    vmem_heap_t *heap = make_heap("heap", make_memory(1 << 20));
+    void *block = vmem_heap_alloc(heap, 64, 0), *aligned = vmem_heap_memalign(heap, 64, 64, 0);
+    const char *line = printed_heap(heap);
+    unsigned size, in_use, classes = 0;
+
+    (void)state;
+    assert_true(block != NULL && aligned != NULL);
+    while (next_class(&line, &size, &in_use))
+        classes += size == 64 && in_use == 64;
+    assert_int_equal(classes, 2);
+    vmem_heap_free(heap, block);
+    vmem_heap_free(heap, aligned);
+    assert_int_equal(vmem_heap_destroy(heap), 0);
 }
 
 /*
@@ -546,6 +667,9 @@ int main(void)
         ONCE(print_shows_caches_under_their_arena),
         ONCE(print_counts_the_refusals_of_a_cache),
         WITH_MAGAZINES(print_shows_what_share_the_magazines_served),
+        WITH_AND_WITHOUT(print_shows_a_heap_as_one_line),
+        WITH_AND_WITHOUT(print_heap_shows_its_classes_by_size),
+        WITH_AND_WITHOUT(print_heap_shows_an_aligned_class_beside_the_other),
         ON_BOTH(print_shows_id_spaces_behind_all_arenas),
         ON_BOTH(print_to_a_sink_that_allocates_ends),
         ON_BOTH(print_arena_shows_spans_and_segments),
