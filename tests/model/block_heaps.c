@@ -94,7 +94,7 @@ static void hold(struct block_heap *heap, struct interval *block)
 static void judge_refusal(struct block_heap *heap, size_t size, bool excused)
 {
     heap->tally.fails++;
-    if (!excused && size > 8 * granule(heap) && size < VMEM_ADDR_MAX / 2)
+    if (!excused && size > 8 * granule(heap) && size < SIZE_MAX / 2)
         space_expect_full(heap->space, size, granule(heap));
 }
 
@@ -107,7 +107,7 @@ void heap_alloc(struct block_heap *heap)
     unsigned char *p;
 
     if (chance(1, 64))
-        size = (size_t)(VMEM_ADDR_MAX / 2 + 2 + below(VMEM_ADDR_MAX / 2 - 2));
+        size = SIZE_MAX / 2 + 2 + (size_t)below(SIZE_MAX / 2 - 2);
     if (kind == 0) {
         block.align = (vmem_size_t)1 << below(chance(1, 8) ? 18 : 13);
         p = vmem_heap_memalign(heap->heap, (size_t)block.align, size, 0);
