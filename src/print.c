@@ -258,6 +258,12 @@ static void print_cache(const struct printer *to, const char *name, vmem_cache_t
     print_cache_row(to, name, indent, &row);
 }
 
+/* A quantum cache bears the name of its arena, which stands above it. */
+static const char *name_of(const vmem_cache_t *cache)
+{
+    return (cache->flags & VMEM_CACHE_QUANTUM) != 0 ? "quantum cache" : cache->name;
+}
+
 /* Caches, but for each heap one line in the place of its size classes. */
 static void print_caches(const struct printer *to, vmem_t *arena, unsigned indent)
 {
@@ -267,7 +273,7 @@ static void print_caches(const struct printer *to, vmem_t *arena, unsigned inden
     while ((cache = vmem_cache_pin_next(arena, after)) != NULL) {
         after = cache->id;
         if (cache->owner == NULL)
-            print_cache(to, cache->name, cache, indent);
+            print_cache(to, name_of(cache), cache, indent);
         else if (is_first_class(arena, cache))
             print_classes(to, arena, cache, indent);
         vmem_cache_unpin(cache);

@@ -235,6 +235,20 @@ static void print_shows_what_share_the_magazines_served(void **state)
     assert_non_null(strstr(line_of("  cache"), "  99.9% hits\n")); /* never rounded up to all */
 }
 
+static void print_shows_the_quantum_caches_that_are_used(void **state)
+{
+    const struct vmem_params params = {
+        .name = "cached", .size = 64, .quantum = 1, .qcache_max = 4, .flags = INDEX(state)};
+    vmem_t *arena = make_params(&params);
+
+    (void)take(arena, 3, 0);
+    assert_string_equal(
+        printed(), HEADING
+        "cached                         1         3        64        48         1         0\n"
+        "  quantum cache                3         3        16         -         1         0"
+        "  0.0% hits\n");
+}
+
 /*
  * Heaps in vmem_print, and alone
  */
@@ -600,6 +614,22 @@ static void whatis_says_which_object_of_which_cache(void **state)
     assert_null(strstr(text, "handed out"));
 }
 
+static void whatis_sees_segments_in_a_quantum_cache(void **state)
+{
+    const struct vmem_params params = {
+        .name = "cached", .size = 64, .quantum = 1, .qcache_max = 4, .flags = INDEX(state)};
+    vmem_t *arena = make_params(&params);
+
+    (void)take(arena, 3, 0);
+    assert_int_equal(whatis(1), 2);
+    assert_non_null(strstr(text, "0x1 is 1 into the allocated segment [0x0, 0x2] of 'cached'"));
+    assert_non_null(
+        strstr(text, "0x1 is 1 into the object [0x0, 0x2] of cache 'cached', handed out"));
+    assert_int_equal(whatis(4), 2);
+    assert_non_null(strstr(text, "into the free segment"));
+    assert_non_null(strstr(text, "4 is 1 into the object [0x3, 0x5] of cache 'cached', free in"));
+}
+
 static void whatis_of_what_lies_between_objects(void **state)
 {
     vmem_cache_t *cache = make_cache(make_memory(1 << 20), 4096 - 512, 512);
@@ -667,6 +697,7 @@ int main(void)
         ONCE(print_shows_caches_under_their_arena),
         ONCE(print_counts_the_refusals_of_a_cache),
         WITH_MAGAZINES(print_shows_what_share_the_magazines_served),
+        ON_BOTH(print_shows_the_quantum_caches_that_are_used),
         WITH_AND_WITHOUT(print_shows_a_heap_as_one_line),
         WITH_AND_WITHOUT(print_heap_shows_its_classes_by_size),
         WITH_AND_WITHOUT(print_heap_shows_an_aligned_class_beside_the_other),
@@ -685,6 +716,7 @@ int main(void)
         ON_BOTH(map_of_an_empty_arena_is_blank),
         ON_BOTH(whatis_names_every_arena_that_contains_the_address),
         WITH_AND_WITHOUT(whatis_says_which_object_of_which_cache),
+        ON_BOTH(whatis_sees_segments_in_a_quantum_cache),
         ONCE(whatis_of_what_lies_between_objects),
         ONCE(whatis_says_whether_an_id_is_allocated),
         ONCE(whatis_of_an_id_in_a_space_of_all_integers),
