@@ -344,6 +344,26 @@ static __attribute__((noinline)) int alloc_other(vmem_t *arena, vmem_size_t size
     return alloc_slowly(arena, size, flags, addrp, caller);
 }
 
+/* Allocates the only segment of a list, whole. */
+static __attribute__((noinline)) int take_only(vmem_t *arena, unsigned list, vmem_link_t link,
+                                               vmem_addr_t *addrp, unsigned long state,
+                                               uintptr_t caller)
+{
+    vmem_freelist_set_head(arena, list, 0);
+    return finish(arena, link, vmem_tag_at(link), addrp, state, caller);
+}
+
+/* Allocates the first segment of a list, whole. */
+static __attribute__((noinline)) int take_first(vmem_t *arena, unsigned list, vmem_link_t link,
+                                                vmem_addr_t *addrp, struct vmem_tag *tag,
+                                                unsigned long state, uintptr_t caller)
+{
+    if (VMEM_UNLIKELY(tag->list_next == 0))
+        return take_only(arena, list, link, addrp, state, caller);
+    arena->freelist.heads[list] = tag->list_next;
+    return finish(arena, link, tag, addrp, state, caller);
+}
+
 /* A size that a quantum cache serves. */
 VMEM_INLINE int alloc_cached(vmem_t *arena, vmem_size_t size, vmem_addr_t *addrp, uintptr_t caller)
 {
@@ -357,7 +377,6 @@ VMEM_INLINE int alloc_cached(vmem_t *arena, vmem_size_t size, vmem_addr_t *addrp
 int vmem_alloc(vmem_t *arena, vmem_size_t size, unsigned flags, vmem_addr_t *addrp)
 {
     uintptr_t caller = (uintptr_t)__builtin_return_address(0);
-    vmem_size_t rounded;
     unsigned long state;
     struct vmem_tag *tag;
     vmem_link_t link;
@@ -365,28 +384,28 @@ int vmem_alloc(vmem_t *arena, vmem_size_t size, unsigned flags, vmem_addr_t *add
 
     if (VMEM_UNLIKELY(flags != VMEM_INSTANTFIT))
         return alloc_other(arena, size, flags, addrp, caller);
-    if (VMEM_UNLIKELY(arena == NULL || addrp == NULL))
-        return alloc_slowly(arena, size, flags, addrp, caller);
+    if (VMEM_UNLIKELY(arena == NULL))
+        return alloc_slowly(arena, size, VMEM_INSTANTFIT, addrp, caller);
+    if (VMEM_UNLIKELY(addrp == NULL))
+        return alloc_slowly(arena, size, VMEM_INSTANTFIT, addrp, caller);
     if (vmem_quantum_serves(arena, size))
         return alloc_cached(arena, size, addrp, caller);
-    rounded = vmem_round(arena, size);
-    if (VMEM_UNLIKELY(rounded == 0))
-        return alloc_slowly(arena, size, flags, addrp, caller);
+    if (VMEM_UNLIKELY(vmem_round(arena, size) == 0))
+        return alloc_slowly(arena, size, VMEM_INSTANTFIT, addrp, caller);
+    size = vmem_round(arena, size);
 
     state = vmem_port_lock(&arena->lock);
-    list = vmem_freelist_instant(arena, rounded); /* none in an ordered arena */
+    list = vmem_freelist_instant(arena, size); /* none in an ordered arena */
     if (VMEM_LIKELY(list != VMEM_NO_LIST && vmem_hash_insertion_is_short(&arena->hash))) {
         link = arena->freelist.heads[list];
         tag = vmem_tag_at(link);
-        if (tag->size == rounded) {
-            vmem_freelist_set_head(arena, list, tag->list_next);
-            return finish(arena, link, tag, addrp, state, caller);
-        }
+        if (tag->size == size)
+            return take_first(arena, list, link, addrp, tag, state, caller);
         if (VMEM_LIKELY(arena->stash[VMEM_STASH_SEGMENTS].first != 0))
-            return carve_first(arena, list, rounded, addrp, state, caller);
+            return carve_first(arena, list, size, addrp, state, caller);
     }
     vmem_port_unlock(&arena->lock, state);
-    return alloc_slowly(arena, size, flags, addrp, caller);
+    return alloc_slowly(arena, size, VMEM_INSTANTFIT, addrp, caller);
 }
 
 int vmem_xalloc(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *c, unsigned flags,

@@ -87,6 +87,19 @@ vmem_t *vmem_pin_next(uint32_t after)
     return arena;
 }
 
+vmem_t *vmem_pin_before(uint32_t before)
+{
+    unsigned long state = vmem_port_lock(&arenas.lock);
+    vmem_t *arena = NULL;
+
+    for (vmem_t *a = arenas.first; a != NULL && a->id < before; a = a->next)
+        arena = a;
+    if (arena != NULL)
+        arena->pins++;
+    vmem_port_unlock(&arenas.lock, state);
+    return arena;
+}
+
 void vmem_unpin(vmem_t *arena)
 {
     unsigned long state = vmem_port_lock(&arenas.lock);

@@ -11,6 +11,7 @@
  *     tag.h pool.[ch]                and tags
  *     cache.[ch] magazine.[ch] slab.[ch]  object caches; quantum.[ch] over an arena's own segments
  *     pressure.c                  what an allocation does before it fails
+ *     id.[ch] bitmap.[ch]         ID spaces, and the bitmaps under them
  *     check.c walk.c print.c fault.c  seeing inside
  */
 #ifndef VMEM_ARENA_H
@@ -218,6 +219,9 @@ bool vmem_release_kept(vmem_t *arena);
  * be destroyed. For those who go through all arenas without a lock.
  */
 vmem_t *vmem_pin_next(uint32_t after);
+
+/* The same with the largest id below `before`: what imports comes before what it imports from. */
+vmem_t *vmem_pin_before(uint32_t before);
 void vmem_unpin(vmem_t *arena);
 
 /* pressure.c */
@@ -226,7 +230,7 @@ void vmem_unpin(vmem_t *arena);
  * Has the caches over an arena, and the arenas that import from it, give up what they keep; false:
  * there are none. Without the lock.
  */
-bool vmem_relieve(vmem_t *arena);
+bool vmem_relieve(vmem_t *source);
 
 /* Reaps all caches over an arena. Without the lock. */
 void vmem_reap_caches(vmem_t *arena);

@@ -51,12 +51,13 @@ static const char *meaning(enum vmem_fault_kind kind)
 }
 
 void vmem_cache_report(const vmem_cache_t *cache, enum vmem_fault_kind kind, const char *call,
-                       vmem_addr_t addr, const struct vmem_object *object, uintptr_t caller)
+                       vmem_addr_t addr, vmem_size_t size, const struct vmem_object *object,
+                       uintptr_t caller)
 {
     bool quantum = (cache->flags & VMEM_CACHE_QUANTUM) != 0;
 
     (void)vmem_fault_object(quantum ? cache->arena : NULL, cache->name, kind, call, meaning(kind),
-                            addr, cache->size, object, caller);
+                            addr, size, object, caller);
 }
 
 /*
@@ -69,6 +70,7 @@ void vmem_cache_enlist(vmem_cache_t *cache)
     unsigned long state = vmem_port_lock(&caches.lock);
 
     cache->id = ++caches.ids;
+    cache->next = NULL;
     while (*at != NULL)
         at = &(*at)->next;
     *at = cache;
@@ -223,7 +225,7 @@ vmem_word_t vmem_cache_out(const vmem_cache_t *cache)
     for (unsigned i = 0; i != VMEM_CPUS; i++) {
         const struct vmem_cpu *cpu = VMEM_READ_ACQUIRE(cache->cpus[i]);
 
-        out += VMEM_READ_ONCE(cpu->allocs) - VMEM_READ_ONCE(cpu->frees);
+        out += vmem_magazine_out(cpu);
     }
     return out;
 }
@@ -279,8 +281,10 @@ int vmem_cache_take(vmem_cache_t *cache, unsigned flags, vmem_addr_t *addrp)
     else
         cache->fails++;
     vmem_port_unlock(&cache->lock, state);
-    *addrp = count > 0 ? objects[0] : 0;
-    return count > 0 ? 0 : error;
+    if (count == 0)
+        return error;
+    *addrp = objects[0];
+    return 0;
 }
 
 void vmem_cache_put(vmem_cache_t *cache, vmem_addr_t addr, const char *call, uintptr_t caller)
@@ -329,6 +333,19 @@ void *vmem_cache_alloc(vmem_cache_t *cache, unsigned flags)
     return alloc_slowly(cache, flags, (uintptr_t)__builtin_return_address(0));
 }
 
+/* Whether an object is free in its slab, and so has been freed already. */
+static bool is_in_slab(vmem_cache_t *cache, vmem_addr_t addr)
+{
+    unsigned long state = vmem_port_lock(&cache->lock);
+    const struct vmem_slab *slab = vmem_slab_find(cache, addr);
+    uint32_t i;
+    bool free = slab != NULL && vmem_slab_object(cache, slab, addr, &i) &&
+                vmem_slab_object_at(cache, slab, i) == addr && vmem_slab_bit(slab->map, i);
+
+    vmem_port_unlock(&cache->lock, state);
+    return free;
+}
+
 static __attribute__((noinline)) void free_slowly(vmem_cache_t *cache, vmem_addr_t addr,
                                                   uintptr_t caller)
 {
@@ -339,14 +356,15 @@ static __attribute__((noinline)) void free_slowly(vmem_cache_t *cache, vmem_addr
         return;
     }
 #if VMEM_CONFIG_DEBUG
-    if (!vmem_cache_note_back(cache, addr, "vmem_cache_free", caller))
+    if (!vmem_cache_note_back(cache, addr, cache->size, "vmem_cache_free", caller))
         return;
 #endif
-    if (vmem_magazine_has_on_top(cache, addr)) {
+    if (vmem_magazine_has_on_top(cache, addr) || is_in_slab(cache, addr)) {
         struct vmem_object object;
 
         (void)vmem_cache_find(cache, addr, &object);
-        vmem_cache_report(cache, VMEM_FAULT_DOUBLE_FREE, "vmem_cache_free", addr, &object, caller);
+        vmem_cache_report(cache, VMEM_FAULT_DOUBLE_FREE, "vmem_cache_free", addr, cache->size,
+                          &object, caller);
         return;
     }
     vmem_cache_put(cache, addr, "vmem_cache_free", caller);
@@ -357,7 +375,7 @@ void vmem_cache_free(vmem_cache_t *cache, void *object)
     vmem_addr_t addr = (vmem_addr_t)(uintptr_t)object;
 
     if (VMEM_LIKELY(!VMEM_CONFIG_DEBUG && cache != NULL && addr != 0 &&
-                    vmem_magazine_push(cache, addr)))
+                    vmem_magazine_push_other(cache, addr)))
         return;
     free_slowly(cache, addr, (uintptr_t)__builtin_return_address(0));
 }
@@ -478,7 +496,8 @@ static enum vmem_fault_kind wrong_object(const vmem_cache_t *cache, const struct
                                                                   : VMEM_FAULT_DOUBLE_FREE;
 }
 
-bool vmem_cache_note_back(vmem_cache_t *cache, vmem_addr_t addr, const char *call, uintptr_t caller)
+bool vmem_cache_note_back(vmem_cache_t *cache, vmem_addr_t addr, vmem_size_t size, const char *call,
+                          uintptr_t caller)
 {
     unsigned long state = vmem_port_lock(&cache->lock);
     const struct vmem_slab *slab = vmem_slab_find(cache, addr);
@@ -492,7 +511,7 @@ bool vmem_cache_note_back(vmem_cache_t *cache, vmem_addr_t addr, const char *cal
     if (kind == VMEM_FAULT_NONE)
         return true;
     (void)vmem_cache_find(cache, addr, &object);
-    vmem_cache_report(cache, kind, call, addr, &object, caller);
+    vmem_cache_report(cache, kind, call, addr, size, &object, caller);
     return false;
 }
 
@@ -517,7 +536,7 @@ void vmem_cache_stat(vmem_cache_t *cache, struct vmem_cache_stats *stats)
     for (unsigned i = 0; i != VMEM_CPUS; i++) {
         const struct vmem_cpu *cpu = VMEM_READ_ACQUIRE(cache->cpus[i]);
 
-        stats->allocs += VMEM_READ_ONCE(cpu->allocs);
+        stats->allocs += vmem_magazine_out(cpu) + VMEM_READ_ONCE(cpu->frees);
         stats->frees += VMEM_READ_ONCE(cpu->frees);
     }
     stats->fails = cache->fails;

@@ -42,15 +42,20 @@ struct vmem_magazine {
     vmem_addr_t round[];
 };
 
-/* What a CPU has of a cache. Written by that CPU alone, but for `capacity` and `wanted`. */
+/*
+ * What a CPU has of a cache. Written by that CPU alone, but for `limit` and `wanted`. What the
+ * loaded magazine served is counted by its frees, and by how many rounds came in and went out with
+ * magazines: the allocations are what remains.
+ */
 struct vmem_cpu {
+    vmem_addr_t *top;    /* behind the last round of the loaded magazine; */
+    vmem_addr_t *bottom; /*    at its first, */
+    vmem_addr_t *limit;  /*    and behind its last place; NULL: the slow way is wanted */
     struct vmem_magazine *loaded;
-    vmem_word_t rounds;   /* in the loaded magazine */
-    vmem_word_t capacity; /* of it; 0: none is loaded, or the slow way is wanted */
     struct vmem_magazine *previous;
-    vmem_word_t allocs; /* that the loaded magazine served */
-    vmem_word_t frees;
-    vmem_word_t wanted; /* another CPU asks to have it all back */
+    vmem_word_t frees;    /* into the loaded magazine */
+    vmem_word_t received; /* rounds with magazines loaded, less those with magazines unloaded */
+    vmem_word_t wanted;   /* another CPU asks to have it all back */
 };
 
 /* In the place of a CPU that has no magazines: nothing to take, no room. */
@@ -59,14 +64,14 @@ extern struct vmem_cpu vmem_no_cpu;
 /* Magazines in the depot, under the cache's lock. */
 struct vmem_depot_list {
     struct vmem_magazine *first;
-    size_t count;
-    size_t least; /* the count, at its least since the last trim: so many nobody needed */
+    uint32_t count;
+    uint32_t least; /* the count, at its least since the last trim: so many nobody needed */
 };
 
 /* Slabs in one state, linked by their tags. */
 struct vmem_slab_list {
     vmem_link_t first;
-    size_t count;
+    uint32_t count;
 };
 
 struct vmem_cache {
@@ -138,7 +143,8 @@ void vmem_cache_init_none(void);
 
 /* Reports misuse of an object; `object` is what is there. */
 void vmem_cache_report(const vmem_cache_t *cache, enum vmem_fault_kind kind, const char *call,
-                       vmem_addr_t addr, const struct vmem_object *object, uintptr_t caller);
+                       vmem_addr_t addr, vmem_size_t size, const struct vmem_object *object,
+                       uintptr_t caller);
 
 /* The largest quantum of an arena that memory caches take slabs from. */
 #define VMEM_CACHE_QUANTUM_MAX ((vmem_size_t)1 << 20)
@@ -184,7 +190,7 @@ bool vmem_cache_waits(vmem_cache_t *cache, vmem_addr_t addr);
 #if VMEM_CONFIG_DEBUG
 /* Notes that an object is handed out; whether it was, and now is back. Without the lock. */
 void vmem_cache_note_out(vmem_cache_t *cache, vmem_addr_t addr, uintptr_t caller);
-bool vmem_cache_note_back(vmem_cache_t *cache, vmem_addr_t addr, const char *call,
+bool vmem_cache_note_back(vmem_cache_t *cache, vmem_addr_t addr, vmem_size_t size, const char *call,
                           uintptr_t caller);
 #endif
 

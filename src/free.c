@@ -137,10 +137,6 @@ VMEM_INLINE void free_segment(vmem_t *arena, vmem_addr_t addr, vmem_size_t size,
     vmem_link_t *at;
     vmem_link_t link;
 
-    if (VMEM_UNLIKELY(arena == NULL)) {
-        free_slowly(arena, addr, size, call, caller);
-        return;
-    }
     state = vmem_port_lock(&arena->lock);
     if (VMEM_UNLIKELY(!vmem_hash_removal_is_short(&arena->hash))) {
         vmem_port_unlock(&arena->lock, state);
@@ -175,26 +171,37 @@ void vmem_free_segment(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, const 
     free_slowly(arena, addr, size, call, caller);
 }
 
-/* A size that a quantum cache serves. */
-VMEM_INLINE void free_cached(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, uintptr_t caller)
+/* What no quantum cache serves. Apart, so that what one serves need not save a register. */
+static __attribute__((noinline)) void free_uncached(vmem_t *arena, vmem_addr_t addr,
+                                                    vmem_size_t size, uintptr_t caller)
 {
-    const vmem_cache_t *cache = VMEM_READ_ACQUIRE(arena->qcaches[vmem_quantum_index(arena, size)]);
-
-    if (VMEM_UNLIKELY(VMEM_CONFIG_DEBUG || (addr & (arena->quantum - 1)) != 0 ||
-                      !vmem_magazine_push(cache, addr)))
-        vmem_quantum_free(arena, addr, size, "vmem_free", caller);
+    free_segment(arena, addr, size, "vmem_free", caller);
 }
 
 void vmem_free(vmem_t *arena, vmem_addr_t addr, vmem_size_t size)
 {
-    if (arena != NULL && vmem_quantum_serves(arena, size)) {
-        free_cached(arena, addr, size, (uintptr_t)__builtin_return_address(0));
+    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
+    const vmem_cache_t *cache;
+
+    if (VMEM_UNLIKELY(arena == NULL)) {
+        free_slowly(arena, addr, size, "vmem_free", caller);
         return;
     }
-    free_segment(arena, addr, size, "vmem_free", (uintptr_t)__builtin_return_address(0));
+    if (!vmem_quantum_serves(arena, size)) {
+        free_uncached(arena, addr, size, caller);
+        return;
+    }
+    cache = VMEM_READ_ACQUIRE(arena->qcaches[vmem_quantum_index(arena, size)]);
+    if (VMEM_UNLIKELY(VMEM_CONFIG_DEBUG || !vmem_magazine_push(cache, addr)))
+        vmem_quantum_free(arena, addr, size, caller);
 }
 
 void vmem_xfree(vmem_t *arena, vmem_addr_t addr, vmem_size_t size)
 {
-    free_segment(arena, addr, size, "vmem_xfree", (uintptr_t)__builtin_return_address(0));
+    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
+
+    if (VMEM_UNLIKELY(arena == NULL))
+        free_slowly(arena, addr, size, "vmem_xfree", caller);
+    else
+        free_segment(arena, addr, size, "vmem_xfree", caller);
 }

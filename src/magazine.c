@@ -11,7 +11,7 @@
  * 2. The common path takes no lock: it pins the CPU, so that nobody else runs there
  *    (magazine.h). A CPU's structure is written by that CPU alone.
  * 3. Except that another CPU, in a reap, may ask for the magazines: it sets `wanted`, and
- *    `capacity` to 0, so that the next free finds no room and comes here. If that zero is
+ *    `limit` to NULL, so that the next free finds no room and comes here. If that zero is
  * overwritten by an exchange at the same moment, the exchange after it finds `wanted`.
  * 4. A magazine is a block of the tag pool. It knows its own capacity, so magazines of
  *    several sizes can be about: those that are not of the present size are given back when they
@@ -164,9 +164,14 @@ static void visit(vmem_cache_t *cache, unsigned cpu)
 
 static void set_loaded(struct vmem_cpu *cpu, struct vmem_magazine *magazine)
 {
+    vmem_addr_t *bottom = magazine != NULL ? magazine->round : NULL;
+    uint32_t rounds = magazine != NULL ? magazine->rounds : 0;
+
     VMEM_WRITE_ONCE(cpu->loaded, magazine);
-    VMEM_WRITE_ONCE(cpu->rounds, magazine != NULL ? magazine->rounds : 0);
-    VMEM_WRITE_ONCE(cpu->capacity, magazine != NULL ? magazine->capacity : 0);
+    VMEM_WRITE_ONCE(cpu->bottom, bottom);
+    VMEM_WRITE_ONCE(cpu->top, magazine != NULL ? bottom + rounds : NULL);
+    VMEM_WRITE_ONCE(cpu->limit, magazine != NULL ? bottom + magazine->capacity : NULL);
+    VMEM_WRITE_ONCE(cpu->received, cpu->received + rounds);
 }
 
 /* Unloads the magazine; its rounds are written into it. */
@@ -174,8 +179,12 @@ static struct vmem_magazine *unload(struct vmem_cpu *cpu)
 {
     struct vmem_magazine *magazine = cpu->loaded;
 
-    if (magazine != NULL)
-        VMEM_WRITE_ONCE(magazine->rounds, (uint32_t)cpu->rounds);
+    if (magazine != NULL) {
+        uint32_t rounds = (uint32_t)(cpu->top - cpu->bottom);
+
+        VMEM_WRITE_ONCE(magazine->rounds, rounds);
+        VMEM_WRITE_ONCE(cpu->received, cpu->received - rounds);
+    }
     return magazine;
 }
 
@@ -301,11 +310,10 @@ bool vmem_magazine_alloc(vmem_cache_t *cache, vmem_addr_t *addrp)
     bool found = false;
 
     if (cpu != &vmem_no_cpu && VMEM_READ_ONCE(cpu->wanted) == 0)
-        found = cpu->rounds > 0 || reload_full(cache, cpu, i, &surplus);
+        found = cpu->top != cpu->bottom || reload_full(cache, cpu, i, &surplus);
     if (found) {
-        VMEM_WRITE_ONCE(cpu->rounds, cpu->rounds - 1);
-        *addrp = cpu->loaded->round[cpu->rounds];
-        VMEM_WRITE_ONCE(cpu->allocs, cpu->allocs + 1);
+        *addrp = cpu->top[-1];
+        VMEM_WRITE_ONCE(cpu->top, cpu->top - 1);
     }
     vmem_port_unpin(pinned);
     free_magazine(surplus);
@@ -346,10 +354,10 @@ static bool push(vmem_cache_t *cache, vmem_addr_t addr, unsigned *ip, bool *want
     *ip = i;
     *wanted = VMEM_READ_ONCE(cpu->wanted) != 0;
     if (cpu != &vmem_no_cpu && !*wanted)
-        room = cpu->rounds < VMEM_READ_ONCE(cpu->capacity) || reload_empty(cache, cpu, i);
+        room = cpu->top < VMEM_READ_ONCE(cpu->limit) || reload_empty(cache, cpu, i);
     if (room) {
-        vmem_round_write(&cpu->loaded->round[cpu->rounds], addr);
-        VMEM_WRITE_ONCE(cpu->rounds, cpu->rounds + 1);
+        VMEM_OWN_WRITE(*cpu->top, addr);
+        VMEM_WRITE_ONCE(cpu->top, cpu->top + 1);
         VMEM_WRITE_ONCE(cpu->frees, cpu->frees + 1);
     }
     vmem_port_unpin(pinned);
@@ -419,7 +427,7 @@ static void ask_others(vmem_cache_t *cache, unsigned self)
 
         if (i != self && cpu != &vmem_no_cpu && VMEM_READ_ONCE(cpu->loaded) != NULL) {
             VMEM_WRITE_ONCE(cpu->wanted, 1);
-            VMEM_WRITE_ONCE(cpu->capacity, 0);
+            VMEM_WRITE_ONCE(cpu->limit, NULL);
         }
     }
 }
@@ -486,7 +494,7 @@ static size_t visit_magazine(const struct vmem_magazine *magazine, size_t rounds
 {
     if (visit_round != NULL)
         for (size_t n = 0; n < rounds; n++)
-            visit_round(ctx, vmem_round_read(&magazine->round[n]));
+            visit_round(ctx, VMEM_OWN_READ(magazine->round[n]));
     return rounds;
 }
 
@@ -499,7 +507,7 @@ static size_t visit_cpu(const struct vmem_cpu *cpu,
 {
     const struct vmem_magazine *loaded = VMEM_READ_ONCE(cpu->loaded);
     const struct vmem_magazine *previous = VMEM_READ_ONCE(cpu->previous);
-    size_t rounds = VMEM_READ_ONCE(cpu->rounds);
+    size_t rounds = vmem_magazine_loaded(cpu);
     size_t count = 0;
 
     if (loaded != NULL)

@@ -10,24 +10,18 @@
 
 #include "cache.h"
 
-/* A round may be wider than a word (VMEM_CONFIG_ADDR64), and then is read as it comes. */
-VMEM_INLINE vmem_addr_t vmem_round_read(const vmem_addr_t *round)
-{
-#if VMEM_CONFIG_ADDR64 && UINTPTR_MAX <= UINT32_MAX
-    return *round;
+/*
+ * What a CPU alone writes and others look at. As plain accesses, which a compiler makes single ones
+ * of aligned words, they cost least: it may fold them into other instructions. Only
+ * ThreadSanitizer wants to be told.
+ */
+#if defined(__SANITIZE_THREAD__) || defined(VMEM_THREAD_SANITIZER)
+#define VMEM_OWN_READ(x) VMEM_READ_ONCE(x)
+#define VMEM_OWN_WRITE(x, value) VMEM_WRITE_ONCE(x, value)
 #else
-    return VMEM_READ_ONCE(*round);
+#define VMEM_OWN_READ(x) (x)
+#define VMEM_OWN_WRITE(x, value) ((x) = (value))
 #endif
-}
-
-VMEM_INLINE void vmem_round_write(vmem_addr_t *round, vmem_addr_t addr)
-{
-#if VMEM_CONFIG_ADDR64 && UINTPTR_MAX <= UINT32_MAX
-    *round = addr;
-#else
-    VMEM_WRITE_ONCE(*round, addr);
-#endif
-}
 
 /* Takes a round; false: the loaded magazine is empty. */
 VMEM_INLINE bool vmem_magazine_pop(const vmem_cache_t *cache, vmem_addr_t *addrp)
@@ -35,12 +29,11 @@ VMEM_INLINE bool vmem_magazine_pop(const vmem_cache_t *cache, vmem_addr_t *addrp
 #if VMEM_CPUS > 0
     unsigned long state;
     struct vmem_cpu *cpu = cache->cpus[vmem_port_pin(&state)];
-    vmem_word_t rounds = cpu->rounds;
+    vmem_addr_t *top = cpu->top;
 
-    if (VMEM_LIKELY(rounds != 0)) {
-        *addrp = vmem_round_read(&cpu->loaded->round[rounds - 1]);
-        VMEM_WRITE_ONCE(cpu->rounds, rounds - 1);
-        VMEM_WRITE_ONCE(cpu->allocs, cpu->allocs + 1);
+    if (VMEM_LIKELY(top != cpu->bottom)) {
+        *addrp = top[-1];
+        VMEM_OWN_WRITE(cpu->top, top - 1);
         vmem_port_unpin(state);
         return true;
     }
@@ -52,22 +45,18 @@ VMEM_INLINE bool vmem_magazine_pop(const vmem_cache_t *cache, vmem_addr_t *addrp
     return false;
 }
 
-/*
- * Puts a round in; false: the loaded magazine is full, or this very round is on top of it already.
- * (Where there is none, what is compared is the magazine's header: the slow way looks closer.)
- */
+/* Puts a round in; false: the loaded magazine is full. */
 VMEM_INLINE bool vmem_magazine_push(const vmem_cache_t *cache, vmem_addr_t addr)
 {
 #if VMEM_CPUS > 0
     unsigned long state;
     struct vmem_cpu *cpu = cache->cpus[vmem_port_pin(&state)];
-    vmem_word_t rounds = cpu->rounds;
+    vmem_addr_t *top = cpu->top;
 
-    if (VMEM_LIKELY(rounds < VMEM_READ_ONCE(cpu->capacity) &&
-                    vmem_round_read(cpu->loaded->round + rounds - 1) != addr)) {
-        vmem_round_write(cpu->loaded->round + rounds, addr);
-        VMEM_WRITE_ONCE(cpu->rounds, rounds + 1);
-        VMEM_WRITE_ONCE(cpu->frees, cpu->frees + 1);
+    if (VMEM_LIKELY(top < VMEM_OWN_READ(cpu->limit))) {
+        VMEM_OWN_WRITE(*top, addr);
+        VMEM_OWN_WRITE(cpu->top, top + 1);
+        VMEM_OWN_WRITE(cpu->frees, cpu->frees + 1);
         vmem_port_unpin(state);
         return true;
     }
@@ -79,7 +68,34 @@ VMEM_INLINE bool vmem_magazine_push(const vmem_cache_t *cache, vmem_addr_t addr)
     return false;
 }
 
-/* The round that was put in last is this one: it is being freed twice in a row. */
+/*
+ * The same, where what is on top is looked at: false also if it is this very round, which is being
+ * freed twice in a row. (In an empty magazine that is a word of its header: the slow way looks
+ * closer.)
+ */
+VMEM_INLINE bool vmem_magazine_push_other(const vmem_cache_t *cache, vmem_addr_t addr)
+{
+#if VMEM_CPUS > 0
+    unsigned long state;
+    struct vmem_cpu *cpu = cache->cpus[vmem_port_pin(&state)];
+    vmem_addr_t *top = cpu->top;
+
+    if (VMEM_LIKELY(top < VMEM_OWN_READ(cpu->limit) && top[-1] != addr)) {
+        VMEM_OWN_WRITE(*top, addr);
+        VMEM_OWN_WRITE(cpu->top, top + 1);
+        VMEM_OWN_WRITE(cpu->frees, cpu->frees + 1);
+        vmem_port_unpin(state);
+        return true;
+    }
+    vmem_port_unpin(state);
+#else
+    (void)cache;
+    (void)addr;
+#endif
+    return false;
+}
+
+/* The round that was put in last is this one. */
 VMEM_INLINE bool vmem_magazine_has_on_top(const vmem_cache_t *cache, vmem_addr_t addr)
 {
     bool found = false;
@@ -87,13 +103,27 @@ VMEM_INLINE bool vmem_magazine_has_on_top(const vmem_cache_t *cache, vmem_addr_t
     unsigned long state;
     const struct vmem_cpu *cpu = cache->cpus[vmem_port_pin(&state)];
 
-    found = cpu->rounds != 0 && vmem_round_read(&cpu->loaded->round[cpu->rounds - 1]) == addr;
+    found = cpu->top != cpu->bottom && cpu->top[-1] == addr;
     vmem_port_unpin(state);
 #else
     (void)cache;
     (void)addr;
 #endif
     return found;
+}
+
+/* A CPU's counts, as far as another can tell: rounds loaded, allocations less frees. */
+static inline vmem_word_t vmem_magazine_loaded(const struct vmem_cpu *cpu)
+{
+    const vmem_addr_t *top = VMEM_READ_ONCE(cpu->top);
+    const vmem_addr_t *bottom = VMEM_READ_ONCE(cpu->bottom);
+
+    return top == NULL ? 0 : (vmem_word_t)(top - bottom);
+}
+
+static inline vmem_word_t vmem_magazine_out(const struct vmem_cpu *cpu)
+{
+    return VMEM_READ_ONCE(cpu->received) - vmem_magazine_loaded(cpu);
 }
 
 /* magazine.c. All without a lock. */

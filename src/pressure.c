@@ -4,7 +4,7 @@
  *
  * What an arena lacks may lie with others, unused: in caches over the arena, and, in pieces as
  * large as spans, with arenas that import from it and the caches over those. All of them are asked
- * to give back what they keep without need. Those that import come first, the furthest first, so
+ * to give back what they keep without need. Those that import come first, the youngest first, so
  * that what a cache over one of them gives up empties a span, which goes back to the next, and so
  * on down to here. (The arena's own quantum caches have been reaped before: alloc.c.)
  *
@@ -61,30 +61,21 @@ static bool imports_from(const vmem_t *arena, const vmem_t *source)
     return arena != NULL;
 }
 
-/* Has those give up what they keep that import from an arena through `distance` others. */
-static void relieve_at(const vmem_t *source, unsigned depth)
+bool vmem_relieve(vmem_t *source)
 {
-    uint32_t after = 0;
+    uint32_t before = UINT32_MAX;
     vmem_t *arena;
 
-    while ((arena = vmem_pin_next(after)) != NULL) {
-        after = arena->id;
-        if (arena->depth == depth && imports_from(arena, source)) {
+    if (source->children == 0 && source->caches == NULL)
+        return false;
+    while (source->children > 0 && (arena = vmem_pin_before(before)) != NULL) {
+        before = arena->id > source->id ? arena->id : 0;
+        if (before > 0 && imports_from(arena, source)) {
             vmem_reap_caches(arena);
             (void)vmem_release_kept(arena);
         }
         vmem_unpin(arena);
     }
-}
-
-bool vmem_relieve(vmem_t *arena)
-{
-    bool children = arena->children > 0;
-
-    if (!children && arena->caches == NULL)
-        return false;
-    for (unsigned depth = VMEM_CONFIG_IMPORT_DEPTH; children && depth > arena->depth; depth--)
-        relieve_at(arena, depth);
-    vmem_reap_caches(arena);
+    vmem_reap_caches(source);
     return true;
 }

@@ -118,20 +118,14 @@ int vmem_quantum_alloc(vmem_t *arena, vmem_size_t size, vmem_addr_t *addrp, uint
     return 0;
 }
 
-void vmem_quantum_free(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, const char *call,
-                       uintptr_t caller)
+void vmem_quantum_free(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, uintptr_t caller)
 {
     vmem_cache_t *cache = VMEM_READ_ACQUIRE(arena->qcaches[vmem_quantum_index(arena, size)]);
-    struct vmem_object object;
 
-    if (VMEM_CONFIG_DEBUG || cache == &vmem_no_cache || (addr & (arena->quantum - 1)) != 0)
-        vmem_free_segment(arena, addr, size, call, caller); /* which looks into the caches too */
-    else if (!vmem_magazine_has_on_top(cache, addr))
-        vmem_cache_put(cache, addr, call, caller);
-    else if (vmem_cache_find(cache, addr, &object))
-        vmem_cache_report(cache, VMEM_FAULT_DOUBLE_FREE, call, addr, &object, caller);
+    if (VMEM_CONFIG_DEBUG || cache == &vmem_no_cache)
+        vmem_free_segment(arena, addr, size, "vmem_free", caller); /* and looks into the caches */
     else
-        (void)vmem_fault_report(arena, VMEM_FAULT_DOUBLE_FREE, call, NULL, addr, size, caller);
+        vmem_cache_put(cache, addr, "vmem_free", caller);
 }
 
 /* The cache in whose slab an address is; NULL: none. */
@@ -169,7 +163,7 @@ enum vmem_quantum_answer vmem_quantum_look(vmem_t *arena, vmem_addr_t addr, vmem
     kind = what_is_wrong(arena, &object, addr, size);
     if (kind == VMEM_FAULT_NONE)
         return VMEM_QUANTUM_OBJECT;
-    vmem_cache_report(*cachep, kind, call, addr, &object, caller);
+    vmem_cache_report(*cachep, kind, call, addr, size, &object, caller);
     return VMEM_QUANTUM_MISUSE;
 }
 
@@ -187,7 +181,7 @@ bool vmem_quantum_return(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, cons
         break;
     }
 #if VMEM_CONFIG_DEBUG
-    if (!vmem_cache_note_back(cache, addr, call, caller))
+    if (!vmem_cache_note_back(cache, addr, size, call, caller))
         return true;
 #endif
     if (!vmem_magazine_push(cache, addr))

@@ -19,7 +19,7 @@ VMEM_INLINE size_t vmem_quantum_index(const vmem_t *arena, vmem_size_t size)
 /* Whether quantum caches serve a size: not 0, which wraps. */
 VMEM_INLINE bool vmem_quantum_serves(const vmem_t *arena, vmem_size_t size)
 {
-    return VMEM_UNLIKELY(size - 1 < arena->qcache_max);
+    return size - 1 < arena->qcache_max;
 }
 
 /* Sets up a new arena; false: no memory. */
@@ -30,8 +30,7 @@ vmem_size_t vmem_quantum_slab(const vmem_t *arena);
 
 /* The slow ways of vmem_alloc and vmem_free, for sizes that are served. */
 int vmem_quantum_alloc(vmem_t *arena, vmem_size_t size, vmem_addr_t *addrp, uintptr_t caller);
-void vmem_quantum_free(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, const char *call,
-                       uintptr_t caller);
+void vmem_quantum_free(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, uintptr_t caller);
 
 /* Whether [addr, addr + size) is an object that is handed out, of which cache; misuse is reported.
  */

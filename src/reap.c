@@ -141,36 +141,35 @@ static void strip(vmem_t *arena)
     vmem_pool_return(&stash[VMEM_STASH_SPANS]);
 }
 
-static void reap(vmem_t *arena)
+static void reap(vmem_t *arena, bool caches)
 {
+    if (caches)
+        vmem_reap_caches(arena);
     strip(arena);
     gather(arena);
 }
 
-static void all_arenas(void (*visit)(vmem_t *arena))
+/* The youngest first: what it gives back goes to older ones. */
+static void reap_all(bool caches)
 {
-    uint32_t after = 0;
+    uint32_t before = UINT32_MAX;
     vmem_t *arena;
 
-    while ((arena = vmem_pin_next(after)) != NULL) {
-        after = arena->id;
-        visit(arena);
+    while ((arena = vmem_pin_before(before)) != NULL) {
+        before = arena->id;
+        reap(arena, caches);
         vmem_unpin(arena);
     }
 }
 
 void vmem_reap(vmem_t *arena)
 {
-    if (arena != NULL)
-        vmem_reap_caches(arena);
-    else
-        all_arenas(vmem_reap_caches);
     for (unsigned round = 0; round < REAP_ROUNDS; round++) {
         vmem_pool_gather();
         if (arena != NULL)
-            reap(arena);
+            reap(arena, round == 0);
         else
-            all_arenas(reap);
+            reap_all(round == 0);
         if (vmem_pool_reap() == 0)
             return;
     }

@@ -501,7 +501,7 @@ static void report(vmem_cache_t *cache, vmem_addr_t addr, const char *call, uint
     if (vmem_cache_find(cache, addr, &object))
         kind = object.size == 0 || object.addr != addr ? VMEM_FAULT_MISALIGNED
                                                        : VMEM_FAULT_DOUBLE_FREE;
-    vmem_cache_report(cache, kind, call, addr, &object, caller);
+    vmem_cache_report(cache, kind, call, addr, cache->size, &object, caller);
 }
 
 /* What give_some stopped at: a segment of the arena, or nothing that can be given back. */

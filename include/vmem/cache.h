@@ -102,7 +102,7 @@ struct vmem_cache_stats {
  *                 unknown flags; an arena whose quantum is above 1 MiB: reported as
  *                 VMEM_FAULT_PARAMETER
  *   -VMEM_ENOMEM  no memory.
- * O(1). Calls pages. The cache takes 320 bytes of the tag pool and one pointer a CPU; each
+ * O(1). Calls pages. The cache takes about 500 bytes of the tag pool and one pointer a CPU; each
  * CPU that uses it 64 bytes and two magazines; each slab 64 bytes, and a bit an object where it has
  * more than 128. Source: Bonwick 1994, 2.3.
  */

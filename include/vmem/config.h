@@ -25,7 +25,7 @@
 /*
  * Pages of .bss that hold the first boundary tags, arenas and hashes: enough for
  * a kernel to set up its arenas before it has an allocator to lend pages from.
- * With 4 KiB pages, one page holds 126 tags or 10 arenas.
+ * With 4 KiB pages, one page holds 126 tags or 9 arenas.
  */
 #ifndef VMEM_CONFIG_STATIC_PAGES
 #define VMEM_CONFIG_STATIC_PAGES 16

@@ -60,8 +60,8 @@ struct vmem_heap_stats {
  *   -VMEM_EINVAL  params, heapp, name or arena NULL; flags; an arena whose quantum is above
  *                 64 KiB: reported as VMEM_FAULT_PARAMETER
  *   -VMEM_ENOMEM  no memory.
- * O(1). Calls pages. The heap takes about 1 KiB of the tag pool, and 320 bytes for each size class
- * that is used.
+ * O(1). Calls pages. The heap takes about 1.5 KiB of the tag pool, and a cache for each size class
+ * that is used (vmem_cache_create()).
  */
 int vmem_heap_create(const struct vmem_heap_params *params, vmem_heap_t **heapp);
 

@@ -158,7 +158,7 @@ struct vmem_stats {
  *                 flags; import without release or the reverse; an import chain longer than
  *                 VMEM_CONFIG_IMPORT_DEPTH: each also reported as VMEM_FAULT_PARAMETER
  *   -VMEM_ENOMEM  no memory.
- * The arena itself takes 384 bytes of the tag pool, its freelists up to a page more
+ * The arena itself takes 448 bytes of the tag pool, its freelists up to a page more
  * (448 bytes for 2^15 quanta).
  * O(1). Calls pages. Source: Bonwick and Adams 4.1 (vmem_create).
  */
