@@ -321,9 +321,12 @@ static bool delist_all(vmem_heap_t *heap)
     for (unsigned which = 0; which < heap->classes; which++) {
         if (heap->cache[which] == &none || vmem_cache_delist(heap->cache[which]))
             continue;
-        while (which-- > 0)
-            if (heap->cache[which] != &none)
-                vmem_cache_enlist(heap->cache[which]);
+        while (which-- > 0) {
+            if (heap->cache[which] == &none)
+                continue;
+            heap->cache[which]->next = NULL;
+            vmem_cache_enlist(heap->cache[which]);
+        }
         return false;
     }
     return true;
@@ -638,7 +641,7 @@ static __attribute__((noinline)) void free_any(vmem_heap_t *heap, vmem_addr_t ad
         return;
     }
 #if VMEM_CONFIG_DEBUG
-    if (!vmem_cache_note_back(block.cache, addr, call, caller))
+    if (!vmem_cache_note_back(block.cache, addr, size, call, caller))
         return;
 #endif
     set_mark(addr);
