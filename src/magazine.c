@@ -153,7 +153,7 @@ static void visit(vmem_cache_t *cache, unsigned cpu)
     if (++cache->visits < VISITS)
         return;
     if (cache->contended >= VISITS / 2 && cache->magazine_type + 1 < TYPES)
-        cache->magazine_type++;
+        VMEM_WRITE_ONCE(cache->magazine_type, cache->magazine_type + 1);
     cache->visits = 0;
     cache->contended = 0;
 }
@@ -440,7 +440,7 @@ void vmem_magazine_reap(vmem_cache_t *cache)
 
     vmem_port_unpin(pinned);
     state = vmem_port_lock(&cache->lock);
-    cache->magazine_type = cache->least_type;
+    VMEM_WRITE_ONCE(cache->magazine_type, cache->least_type);
     vmem_port_unlock(&cache->lock, state);
     ask_others(cache, self);
     drain_self(cache);

@@ -209,6 +209,7 @@ void vmem_quantum_stat(vmem_t *arena, struct vmem_stats *stats)
         vmem_cache_t *cache = VMEM_READ_ACQUIRE(arena->qcaches[i]);
         struct vmem_cache_stats own;
         unsigned long state;
+        vmem_size_t out;
         size_t loose;
 
         if (cache == &vmem_no_cache)
@@ -217,7 +218,8 @@ void vmem_quantum_stat(vmem_t *arena, struct vmem_stats *stats)
         state = vmem_port_lock(&cache->lock);
         loose = cache->loose;
         vmem_port_unlock(&cache->lock, state);
-        stats->in_use += own.in_use * own.object_size - own.slabs * own.slab_size;
+        out = (vmem_size_t)(intptr_t)own.in_use; /* below 0 where more loose ones came in */
+        stats->in_use += out * own.object_size - own.slabs * own.slab_size;
         stats->segments += own.in_use - own.slabs;
         stats->allocs += own.allocs - own.slab_allocs;
         stats->frees += own.frees - own.slab_frees - loose;
