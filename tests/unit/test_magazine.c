@@ -348,7 +348,7 @@ static void trim_keeps_the_working_set(void **state)
 
     (void)state;
     (void)spread(&held, cache, 4);
-    for (unsigned interval = 0; interval < 4; interval++) {
+    for (unsigned interval = 0; interval < 7; interval++) {
         if (interval == 3)
             before = cache_stats(cache);
         for (unsigned i = 0; i < 4; i++)
