@@ -7,6 +7,8 @@
 #include <sched.h>
 #include <string.h>
 
+#include <vmem/debug.h>
+
 /* The load; see loads.h. */
 
 enum { ALIVE = 0x0b1ec7ed, OBJECTS_MAX = 512 };
@@ -347,17 +349,30 @@ static void stay(struct worker *self)
     objects_churn(self, &lifecycle.lasting, 100000, 100);
 }
 
-static void reap_all(struct worker *self)
+static void count_text(void *ctx, const char *string)
+{
+    *(size_t *)ctx += strlen(string);
+}
+
+static void reap_and_print(struct worker *self)
 {
     for (unsigned round = 0; round < 150; round++) {
-        vmem_reap(chance(self, 1, 2) ? NULL : lifecycle.memory);
+        size_t length = 0;
+
+        if (chance(self, 1, 3)) {
+            vmem_print(count_text, &length);
+            demand(length > 0);
+        } else {
+            vmem_reap(chance(self, 1, 2) ? NULL : lifecycle.memory);
+        }
         (void)sched_yield();
     }
 }
 
 void scenario_lifecycle(void)
 {
-    const struct role roles[] = {{3, come_and_go, NULL}, {1, stay, NULL}, {1, reap_all, NULL}};
+    const struct role roles[] = {
+        {3, come_and_go, NULL}, {1, stay, NULL}, {1, reap_and_print, NULL}};
 
     busy_is_fine = true; /* to destroy an arena that is being reaped is a fault, and tried again */
     lifecycle.memory = memory_create(MEMORY_PAGES_MAX);

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include <vmem/debug.h>
+
 /* The load; see loads.h. */
 
 enum { SEGMENTS_MAX = 256, QCACHE_QUANTA = 8, UNITS = 1 << 17 };
@@ -112,11 +114,27 @@ void segments_churn(struct worker *self, struct segments *segments, unsigned ste
     tally_add(&segments->tally, &tally);
 }
 
-/* Four threads over one arena, while another gives back what its caches keep. */
+/* Four threads over one arena, while another looks at it, and gives back what its caches keep. */
 
 static void churn(struct worker *self)
 {
     segments_churn(self, self->shared, 80000, 200);
+}
+
+/* What a walk shows lies in order, and it ends, whatever the others do meanwhile. */
+static void look(const struct segments *segments)
+{
+    struct vmem_cursor cursor = {0};
+    struct vmem_segment segment;
+    vmem_addr_t next = 0;
+
+    while (vmem_walk_next(segments->arena, &cursor, &segment)) {
+        demand(segment.size > 0 && segment.addr % segments->quantum == 0);
+        if (segment.kind == VMEM_SEGMENT_SPAN)
+            continue;
+        demand(segment.addr >= next);
+        next = segment.addr + segment.size;
+    }
 }
 
 static void tend(struct worker *self)
@@ -126,10 +144,12 @@ static void tend(struct worker *self)
 
     for (unsigned round = 0; round < 60; round++) {
         segments_churn(self, segments, 100, 20);
-        if (chance(self, 1, 2))
+        if (chance(self, 1, 3))
             vmem_reap(segments->arena);
-        else
+        else if (chance(self, 1, 2))
             drain_this_cpu();
+        else
+            look(segments);
         vmem_stat(segments->source, &stats);
         demand(stats.in_use <= UNITS * segments->quantum);
     }
