@@ -205,11 +205,11 @@ static size_t spread(struct holding *held, vmem_cache_t *cache, unsigned cpus)
 
     *held = (struct holding){.cache = cache, .size = 64};
     on_cpu(0);
-    while (held->count < 300 * cpus)
+    while (held->count < 1000 * cpus)
         assert_true(hold(held, 0));
     for (unsigned cpu = 0; cpu < cpus; cpu++) {
         on_cpu(cpu);
-        for (unsigned i = 0; i < 300; i++)
+        for (unsigned i = 0; i < 1000; i++)
             drop(held, held->count / 2);
     }
     check_cache(cache);
