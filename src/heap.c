@@ -321,12 +321,9 @@ static bool delist_all(vmem_heap_t *heap)
     for (unsigned which = 0; which < heap->classes; which++) {
         if (heap->cache[which] == &none || vmem_cache_delist(heap->cache[which]))
             continue;
-        while (which-- > 0) {
-            if (heap->cache[which] == &none)
-                continue;
-            heap->cache[which]->next = NULL;
-            vmem_cache_enlist(heap->cache[which]);
-        }
+        while (which-- > 0)
+            if (heap->cache[which] != &none)
+                vmem_cache_enlist(heap->cache[which]);
         return false;
     }
     return true;
@@ -377,10 +374,9 @@ static int take_segment(vmem_heap_t *heap, size_t size, struct vmem_constraints 
 
     if (error != 0 || *addrp != 0)
         return error;
-    c->min = 1; /* only now, for a window may cost a search */
-    error = vmem_allocate(heap->arena, size, c, flags, addrp, call, caller);
     vmem_xfree(heap->arena, 0, size);
-    return error;
+    c->min = 1; /* only now, for a window may cost a search */
+    return vmem_allocate(heap->arena, size, c, flags, addrp, call, caller);
 }
 
 static void *alloc_large(vmem_heap_t *heap, size_t size, size_t align, unsigned flags,

@@ -179,7 +179,7 @@ static uintptr_t random_addr(uint64_t *random)
                                  last_granule - ((uintptr_t)1 << 25) + GRANULE};
     uintptr_t region = regions[next_random(random) % LENGTH(regions)];
 
-    return (region + next_random(random) % (1 << 25)) & ~(uintptr_t)(GRANULE - 1);
+    return (region + (uintptr_t)(next_random(random) % (1 << 25))) & ~(uintptr_t)(GRANULE - 1);
 }
 
 static unsigned char byte_of(uintptr_t addr, size_t *indexp)
@@ -223,7 +223,7 @@ static void the_map_agrees_with_a_list(void **state)
     memset(entries, 0, sizeof(entries));
     vmem_map_init(&map, SHIFT);
     for (unsigned step = 0; step < STEPS; step++) {
-        size_t i = next_random(&random) % ENTRIES, other;
+        size_t i = (size_t)(next_random(&random) % ENTRIES), other;
         uintptr_t addr = random_addr(&random);
 
         if (entries[i].byte != 0) {
