@@ -282,13 +282,13 @@ vmem_size_t vmem_bitmap_missing(const struct vmem_bitmap *map, vmem_addr_t first
         unsigned shift = map->shift;
         vmem_addr_t end;
 
-        for (; slot != 0 && shift > 0; shift -= VMEM_BITMAP_BITS)
+        for (; slot != 0 && shift > VMEM_BITMAP_BITS; shift -= VMEM_BITMAP_BITS)
             slot = vmem_bitmap_node_at(slot)->slot[vmem_bitmap_digit(key, shift)];
-        /* A word that is there; or, with all below it, the node that is missing. */
         end = slot_end(key, shift + VMEM_BITMAP_BITS);
         if (end > last)
             end = last;
-        for (; shift > 0; shift -= VMEM_BITMAP_BITS)
+        /* A leaf that is there; or a node that is missing, with all below it. */
+        for (; slot == 0 && shift > 0; shift -= VMEM_BITMAP_BITS)
             count += vmem_shift_right(end, shift + VMEM_BITMAP_BITS) -
                      vmem_shift_right(key, shift + VMEM_BITMAP_BITS) + 1;
         if (end == last)
@@ -301,22 +301,22 @@ vmem_size_t vmem_bitmap_missing(const struct vmem_bitmap *map, vmem_addr_t first
 static struct vmem_bitmap_node *reach(struct vmem_bitmap *map, vmem_addr_t key,
                                       struct vmem_bitmap_stock *stock)
 {
-    struct vmem_bitmap_node *node = NULL;
-    vmem_word_t *slot = &map->root;
-    unsigned n = 0;
+    struct vmem_bitmap_node *node = vmem_bitmap_node_at(map->root);
 
-    for (unsigned shift = map->shift; shift > 0; shift -= VMEM_BITMAP_BITS) {
-        if (*slot == 0) {
+    if (map->shift == 0)
+        return NULL;
+    for (unsigned shift = map->shift; shift > VMEM_BITMAP_BITS; shift -= VMEM_BITMAP_BITS) {
+        unsigned n = vmem_bitmap_digit(key, shift);
+
+        if (node->slot[n] == 0) {
             struct vmem_bitmap_node *child = vmem_bitmap_stock_take(stock);
 
             node_init(child, VMEM_WORD_BITS);
-            *slot = (vmem_word_t)child;
+            node->slot[n] = (vmem_word_t)child;
             node->used |= vmem_bitmap_bit(n);
             map->nodes++;
         }
-        node = vmem_bitmap_node_at(*slot);
-        n = vmem_bitmap_digit(key, shift);
-        slot = &node->slot[n];
+        node = vmem_bitmap_node_at(node->slot[n]);
     }
     return node;
 }

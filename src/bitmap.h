@@ -127,7 +127,7 @@ static inline bool vmem_bitmap_is_used(const struct vmem_bitmap *map, vmem_addr_
 
 /*
  * What vmem_bitmap_find_free() says, in a fraction of the time and most of the time: from 0, unless
- * a node is missing; and from place->key, if the key it finds is in the same leaf. False: ask it.
+ * a node is missing; and from any key, if the one it finds is in the same leaf. False: ask it.
  */
 VMEM_INLINE bool vmem_bitmap_find_lowest(const struct vmem_bitmap *map,
                                          struct vmem_bitmap_place *place)
@@ -152,13 +152,13 @@ VMEM_INLINE bool vmem_bitmap_find_lowest(const struct vmem_bitmap *map,
     return true;
 }
 
-VMEM_INLINE bool vmem_bitmap_find_near(const struct vmem_bitmap *map,
+VMEM_INLINE bool vmem_bitmap_find_near(const struct vmem_bitmap *map, vmem_addr_t from,
                                        struct vmem_bitmap_place *place)
 {
-    vmem_addr_t from = place->key;
     vmem_word_t slot = map->root;
     unsigned n = 0;
 
+    place->key = from & ~(vmem_addr_t)(VMEM_WORD_BITS - 1);
     place->leaf = NULL;
     for (unsigned shift = map->shift; shift > 0; shift -= VMEM_BITMAP_BITS) {
         if (VMEM_UNLIKELY(slot == 0))
@@ -168,7 +168,6 @@ VMEM_INLINE bool vmem_bitmap_find_near(const struct vmem_bitmap *map,
         slot = place->leaf->slot[n];
     }
     slot |= ~(VMEM_WORD_ALL << vmem_bitmap_digit(from, 0));
-    place->key = from & ~(vmem_addr_t)(VMEM_WORD_BITS - 1);
     if (slot == VMEM_WORD_ALL) {
         vmem_word_t words = place->leaf != NULL ? place->leaf->free >> n >> 1 : 0;
 

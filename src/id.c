@@ -340,8 +340,7 @@ int vmem_id_alloc(vmem_id_t *space, unsigned flags, vmem_addr_t *idp)
         return wrong_call(space, "vmem_id_alloc", wrong, 0, 1,
                           (uintptr_t)__builtin_return_address(0));
     state = vmem_port_lock(&space->lock);
-    place.key = space->cursor;
-    if (VMEM_LIKELY(space->cyclic ? vmem_bitmap_find_near(&space->map, &place)
+    if (VMEM_LIKELY(space->cyclic ? vmem_bitmap_find_near(&space->map, space->cursor, &place)
                                   : vmem_bitmap_find_lowest(&space->map, &place)) &&
         VMEM_LIKELY(place.key <= space->map.last)) {
         vmem_bitmap_set_bits(&space->map, place.leaf, place.key,
