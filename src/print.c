@@ -5,7 +5,8 @@
  *
  * Everything is read first, under the locks and one line at a time, and handed to
  * the sink afterwards. Lines are made of short pieces: no buffer holds a whole one,
- * since a kernel's stack is small.
+ * since a kernel's stack is small. What a line is about is pinned meanwhile, so the
+ * sink, and other threads, may do what they like to all the rest.
  *
  * Counts and sizes are decimal, and from 100,000 on in units of 1024 with one place
  * (12.3M); addresses are hexadecimal.

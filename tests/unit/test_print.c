@@ -411,6 +411,46 @@ static void print_shows_id_spaces_behind_all_arenas(void **state)
 }
 
 /*
+ * What goes while it is printed
+ */
+
+static vmem_cache_t *shown_cache, *doomed_cache;
+static vmem_id_t *shown_space, *doomed_space;
+
+/* When the line of the one comes, it cannot be destroyed, and the other, which would follow, is. */
+static void destroying_sink(void *ctx, const char *string)
+{
+    append(ctx, string);
+    if (strcmp(string, "shown cache") == 0) {
+        assert_int_equal(vmem_cache_destroy(shown_cache), -VMEM_EBUSY);
+        assert_int_equal(vmem_cache_destroy(doomed_cache), 0);
+    }
+    if (strcmp(string, "shown space") == 0) {
+        assert_int_equal(vmem_id_destroy(shown_space), -VMEM_EBUSY);
+        assert_int_equal(vmem_id_destroy(doomed_space), 0);
+    }
+}
+
+static void print_to_a_sink_that_destroys_caches_and_spaces_ends(void **state)
+{
+    vmem_t *memory = make_memory(1 << 16);
+    struct vmem_cache_params params = {.name = "shown cache", .size = 8, .arena = memory};
+
+    (void)state;
+    assert_int_equal(vmem_cache_create(&params, &shown_cache), 0);
+    params.name = "doomed cache";
+    assert_int_equal(vmem_cache_create(&params, &doomed_cache), 0);
+    shown_space = make_ids("shown space", 0, 7);
+    doomed_space = make_ids("doomed space", 0, 7);
+    text[0] = '\0';
+    vmem_print(destroying_sink, text);
+    assert_non_null(strstr(text, "shown space"));
+    assert_null(strstr(text, "doomed"));
+    assert_int_equal(vmem_cache_destroy(shown_cache), 0);
+    assert_int_equal(vmem_id_destroy(shown_space), 0);
+}
+
+/*
  * vmem_print_arena
  */
 
@@ -703,6 +743,7 @@ int main(void)
         WITH_AND_WITHOUT(print_heap_shows_an_aligned_class_beside_the_other),
         ON_BOTH(print_shows_id_spaces_behind_all_arenas),
         ON_BOTH(print_to_a_sink_that_allocates_ends),
+        ONCE(print_to_a_sink_that_destroys_caches_and_spaces_ends),
         ON_BOTH(print_arena_shows_spans_and_segments),
         ON_BOTH(print_arena_says_what_is_imported),
         ON_BOTH(print_arena_of_an_empty_arena_is_its_name),
