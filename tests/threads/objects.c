@@ -133,7 +133,7 @@ void objects_churn(struct worker *self, struct objects *objects, unsigned steps,
 
 static void churn(struct worker *self)
 {
-    objects_churn(self, self->shared, 300000, 200);
+    objects_churn(self, self->shared, 100000 * AMOUNT, 200);
 }
 
 void scenario_cache(void)
@@ -155,7 +155,7 @@ void scenario_cache(void)
  * ones the other.
  */
 
-enum { QUEUE = 128, TRANSFERS = 100000 };
+enum { QUEUE = 128, TRANSFERS = 50000 * AMOUNT };
 
 static struct {
     pthread_mutex_t lock;
@@ -238,7 +238,7 @@ static void burst(struct worker *self)
     struct objects *objects = self->shared;
     struct tally tally = {0};
 
-    for (unsigned round = 0; round < 500; round++) {
+    for (unsigned round = 0; round < 300 * AMOUNT; round++) {
         size_t count = 1 + below(self, BURST);
 
         for (size_t i = 0; i < count; i++)
@@ -254,7 +254,7 @@ static void give_back(struct worker *self)
     struct objects *objects = self->shared;
     struct vmem_cache_stats stats;
 
-    for (unsigned round = 0; round < 400; round++) {
+    for (unsigned round = 0; round < 200 * AMOUNT; round++) {
         struct tally tally = {0};
         struct object *object = object_take(objects, &tally, self->number);
 
@@ -336,7 +336,7 @@ static void use_arena(struct worker *self)
 
 static void come_and_go(struct worker *self)
 {
-    for (unsigned round = 0; round < 150; round++) {
+    for (unsigned round = 0; round < 100 * AMOUNT; round++) {
         if (chance(self, 1, 3))
             use_arena(self);
         else
@@ -346,7 +346,7 @@ static void come_and_go(struct worker *self)
 
 static void stay(struct worker *self)
 {
-    objects_churn(self, &lifecycle.lasting, 100000, 100);
+    objects_churn(self, &lifecycle.lasting, 50000 * AMOUNT, 100);
 }
 
 static void count_text(void *ctx, const char *string)
@@ -356,7 +356,7 @@ static void count_text(void *ctx, const char *string)
 
 static void reap_and_print(struct worker *self)
 {
-    for (unsigned round = 0; round < 150; round++) {
+    for (unsigned round = 0; round < 100 * AMOUNT; round++) {
         size_t length = 0;
 
         if (chance(self, 1, 3)) {

@@ -22,6 +22,11 @@
 #include <vmem/id.h>
 #include <vmem/port.h>
 
+/* How much of everything is done: 1 where code is instrumented and slow, else more. */
+#ifndef AMOUNT
+#define AMOUNT 1
+#endif
+
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Ends the program with a line that says what is wrong. */
