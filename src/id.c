@@ -181,7 +181,7 @@ static int fetch_root(struct vmem_id *space, unsigned long *state)
     root = vmem_pool_alloc(size);
     *state = vmem_port_lock(&space->lock);
     if (root == NULL)
-        return vmem_bitmap_wants_root(&space->map) ? -VMEM_ENOMEM : 0;
+        return -VMEM_ENOMEM;
     if (vmem_bitmap_wants_root(&space->map)) {
         vmem_bitmap_give_root(&space->map, root);
         return 0;

@@ -659,6 +659,19 @@ static void all_integers_are_a_space(void **state)
     check_space(space);
 }
 
+/* There is no room to allocate them: the count that they would come to stands in for them. */
+static void all_integers_in_use_are_counted_as_one_less(void **state)
+{
+    vmem_id_t *space = make_space(0, VMEM_ADDR_MAX, 0, FLAGS(state));
+    struct vmem_id_stats stats;
+
+    take_ids(space, 9, 9);
+    space->in_use = 0;
+    vmem_id_stat(space, &stats);
+    space->in_use = 1;
+    assert_true(stats.in_use == VMEM_ADDR_MAX && stats.free == 0);
+}
+
 static void cyclic_passes_the_last_of_all_integers(void **state)
 {
     vmem_id_t *space = make_space(0, VMEM_ADDR_MAX, 5, VMEM_ID_CYCLIC);
@@ -1252,6 +1265,7 @@ int main(void)
         ID_IN_BOTH(stat_counts_ids),
         ID_IN_BOTH(every_size_fills_and_empties),
         ID_IN_BOTH(all_integers_are_a_space),
+        ID_IN_BOTH(all_integers_in_use_are_counted_as_one_less),
         ID(cyclic_passes_the_last_of_all_integers),
         ID_IN_BOTH(an_empty_space_is_small),
         ID_IN_BOTH(a_space_of_one_word_needs_no_leaf),
