@@ -328,7 +328,8 @@ static bool next_class(const char **line, unsigned *size, unsigned *in_use)
 
 static void print_heap_shows_its_classes_by_size(void **state)
 {
-    vmem_t *memory = make_memory(1 << 20);
+    vmem_t *before = make_memory(1 << 20), *memory = make_memory(1 << 20);
+    vmem_heap_t *elsewhere = make_heap("elsewhere", before);
     vmem_heap_t *other = make_heap("other", memory), *heap = make_heap("heap", memory);
     unsigned size, in_use, last = 0, used = 0;
     void *blocks[BLOCKS], *others[BLOCKS];
@@ -350,6 +351,7 @@ static void print_heap_shows_its_classes_by_size(void **state)
     assert_int_equal(used, BLOCKS);
     drop_blocks(heap, blocks);
     drop_blocks(other, others);
+    assert_int_equal(vmem_heap_destroy(elsewhere), 0);
 }
 
 static void print_heap_shows_an_aligned_class_beside_the_other(void **state)
@@ -632,7 +634,9 @@ static void whatis_names_every_arena_that_contains_the_address(void **state)
 
 static void whatis_says_which_object_of_which_cache(void **state)
 {
-    vmem_cache_t *cache = make_cache(make_memory(1 << 20), 192, 64);
+    vmem_t *memory = make_memory(1 << 20);
+    vmem_cache_t *other = make_cache(memory, 192, 64), *cache = make_cache(memory, 192, 64);
+    void *elsewhere = vmem_cache_alloc(other, 0);
     char *object = vmem_cache_alloc(cache, 0);
     char expected[256];
 
@@ -652,6 +656,7 @@ static void whatis_says_which_object_of_which_cache(void **state)
     assert_non_null(
         strstr(text, has_magazines() ? ", free in a magazine\n" : ", free in its slab\n"));
     assert_null(strstr(text, "handed out"));
+    vmem_cache_free(other, elsewhere);
 }
 
 static void whatis_sees_segments_in_a_quantum_cache(void **state)
