@@ -186,13 +186,13 @@ VMEM_INLINE vmem_cache_t *small_cache(const vmem_heap_t *heap, size_t last)
     return VMEM_READ_ACQUIRE(heap->small[last / VMEM_HEAP_ALIGN]);
 }
 
-/* Whether a block may be of an aligned class, or large, although it is small; also says so of
- * address 0. `last` is the size less one. */
+/* Whether a block may be of an aligned class, or large, although it is small; says so of address 0
+ * as well. `last` is the size less one. */
 VMEM_INLINE bool may_be_aligned(const vmem_heap_t *heap, vmem_addr_t addr, size_t last)
 {
     uintptr_t alignments = (uintptr_t)addr ^ ((uintptr_t)addr - 1); /* that the address has */
 
-    return (VMEM_READ_ONCE(heap->aligned) & alignments) > last;
+    return (VMEM_OWN_READ(heap->aligned) & alignments) > last;
 }
 
 /*
@@ -451,8 +451,8 @@ static void *alloc_class(vmem_heap_t *heap, unsigned which, unsigned flags, uint
 }
 
 /* Any size and alignment, any parameters. */
-static __attribute__((noinline)) void *alloc_any(vmem_heap_t *heap, size_t size, size_t align,
-                                                 unsigned flags, const char *call, uintptr_t caller)
+static __attribute__((noinline)) void *alloc_any(vmem_heap_t *heap, size_t size, unsigned flags,
+                                                 size_t align, const char *call, uintptr_t caller)
 {
     const char *wrong = NULL;
 
@@ -476,33 +476,39 @@ static __attribute__((noinline)) void *alloc_any(vmem_heap_t *heap, size_t size,
     return alloc_class(heap, aligned_class_of(heap, size > align ? size : align), flags, caller);
 }
 
-/* The common path. A size of 0 becomes the largest number, and goes the other way. */
+/*
+ * The common path. A size of 0 becomes the largest number, and goes the other way. (What comes
+ * first stands alone, or gcc works out several conditions before it branches on any.)
+ */
 void *vmem_heap_alloc(vmem_heap_t *heap, size_t size, unsigned flags)
 {
     size_t last = size - 1;
     vmem_addr_t addr;
 
-    if (!VMEM_CONFIG_DEBUG && VMEM_LIKELY(heap != NULL) && VMEM_LIKELY(flags <= VMEM_LASTFIT) &&
-        VMEM_LIKELY(last < VMEM_HEAP_SMALL) &&
+    if (VMEM_UNLIKELY(heap == NULL))
+        return alloc_any(NULL, size, flags, 1, "vmem_heap_alloc",
+                         (uintptr_t)__builtin_return_address(0));
+    if (!VMEM_CONFIG_DEBUG && VMEM_LIKELY(last < VMEM_HEAP_SMALL) &&
+        VMEM_LIKELY(flags <= VMEM_LASTFIT) &&
         VMEM_LIKELY(vmem_magazine_pop(small_cache(heap, last), &addr))) {
         *first_word(addr) = 0;
         return (void *)(uintptr_t)addr;
     }
-    return alloc_any(heap, size, 1, flags, "vmem_heap_alloc",
+    return alloc_any(heap, size, flags, 1, "vmem_heap_alloc",
                      (uintptr_t)__builtin_return_address(0));
 }
 
 void *vmem_heap_zalloc(vmem_heap_t *heap, size_t size, unsigned flags)
 {
     void *block =
-        alloc_any(heap, size, 1, flags, "vmem_heap_zalloc", (uintptr_t)__builtin_return_address(0));
+        alloc_any(heap, size, flags, 1, "vmem_heap_zalloc", (uintptr_t)__builtin_return_address(0));
 
     return block != NULL ? memset(block, 0, size) : NULL;
 }
 
 void *vmem_heap_memalign(vmem_heap_t *heap, size_t align, size_t size, unsigned flags)
 {
-    return alloc_any(heap, size, align, flags, "vmem_heap_memalign",
+    return alloc_any(heap, size, flags, align, "vmem_heap_memalign",
                      (uintptr_t)__builtin_return_address(0));
 }
 
@@ -747,14 +753,14 @@ void *vmem_heap_realloc(vmem_heap_t *heap, void *block, size_t size, unsigned fl
     void *moved;
 
     if (block == NULL || heap == NULL || flags > VMEM_LASTFIT) /* two of which are reported */
-        return alloc_any(heap, size, 1, flags, "vmem_heap_realloc", caller);
+        return alloc_any(heap, size, flags, 1, "vmem_heap_realloc", caller);
     if (!find_used(heap, addr, &found, "vmem_heap_realloc", caller))
         return NULL;
     if (size == 0)
         size = 1;
     if (serves(heap, addr, &found, size, flags))
         return block;
-    moved = alloc_any(heap, size, found.align, flags, "vmem_heap_realloc", caller);
+    moved = alloc_any(heap, size, flags, found.align, "vmem_heap_realloc", caller);
     if (moved != NULL) {
         memcpy(moved, block, size < found.size ? size : (size_t)found.size);
         free_any(heap, addr, 0, "vmem_heap_realloc", caller);
