@@ -69,8 +69,7 @@ static void check_caches_are_empty(size_t tables_at_boot)
 static void check_all_returned(size_t tables_at_boot)
 {
     struct vmem_stats stats;
-    vmem_reap(NULL); /* unmaps the memory that kmem held without need, */
-    vmem_reap(NULL); /*    so that page tables became free */
+    vmem_reap(NULL);
     check_caches_are_empty(tables_at_boot);
     for (unsigned i = ARENA_PHYS + 1; i < ARENA_COUNT; i++) {
         vmem_stat(arenas[i], &stats);
