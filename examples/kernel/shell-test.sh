@@ -38,6 +38,7 @@ whatis 1000	^0x3e8 is a free ID of 'pid'$
 take tty	^no ID space 'tty': there are pid fd.init fd.shell fd.server$
 malloc 200	^0x[0-9a-f]+, of which 208 bytes may be used$
 malloc 0xffffffffffffffff	^refused$
+heap	^ +208 +208 +[0-9]+ +- 
 mfree 64	^not freed$
 caches	^page table +4096 
 alloc kmem 4K best	^0xffffc0

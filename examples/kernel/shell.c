@@ -222,7 +222,7 @@ static void allocate(const struct words *words, bool with_constraints)
         print("refused: %s\n", error_text(error));
 }
 
-/* The caches that this kernel has made; vmem_print() shows the heap's and the arenas' own too. */
+/* The caches that this kernel has made; the heap and the arenas have more of their own. */
 static void do_caches(const struct words *words)
 {
     const struct {
@@ -240,6 +240,12 @@ static void do_caches(const struct words *words)
               (unsigned long)stats.in_use, (unsigned long)stats.in_magazines,
               (unsigned long)stats.magazine_size, (unsigned long)stats.full_magazines);
     }
+}
+
+static void do_heap(const struct words *words)
+{
+    (void)words;
+    vmem_print_heap(heap, console_sink, NULL);
 }
 
 static void do_malloc(const struct words *words)
@@ -407,6 +413,7 @@ static const struct command {
     {"walk", 2, 2, do_walk, "ARENA", "its spans and segments"},
     {"malloc", 2, 2, do_malloc, "SIZE", "a block of the heap"},
     {"mfree", 2, 2, do_mfree, "ADDRESS", "free it"},
+    {"heap", 1, 1, do_heap, "", "the heap, and its size classes"},
     {"take", 2, 3, do_take, "SPACE [ID]", "take the next ID of an ID space, or this one"},
     {"drop", 3, 3, do_drop, "SPACE ID", "free it"},
     {"ids", 2, 2, do_ids, "SPACE", "those that are in use"},
