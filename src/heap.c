@@ -180,19 +180,24 @@ static vmem_cache_t *cache_of(vmem_heap_t *heap, unsigned which)
     return VMEM_READ_ACQUIRE(heap->cache[which]);
 }
 
-/* The cache of a small size, of which `last` is one less. */
-VMEM_INLINE vmem_cache_t *small_cache(const vmem_heap_t *heap, size_t last)
+/* Whether the common paths are for this size. Not for 0, which becomes the largest number. */
+VMEM_INLINE bool is_small(size_t size)
 {
-    return VMEM_READ_ACQUIRE(heap->small[last / VMEM_HEAP_ALIGN]);
+    return size - 1 < VMEM_HEAP_SMALL;
 }
 
-/* Whether a block may be of an aligned class, or large, although it is small; says so of address 0
- * as well. `last` is the size less one. */
-VMEM_INLINE bool may_be_aligned(const vmem_heap_t *heap, vmem_addr_t addr, size_t last)
+VMEM_INLINE vmem_cache_t *small_cache(const vmem_heap_t *heap, size_t size)
+{
+    return VMEM_READ_ACQUIRE(heap->small[(size - 1) / VMEM_HEAP_ALIGN]);
+}
+
+/* Whether a block may be of an aligned class, or large, although its size is small; says so of
+ * address 0 as well. */
+VMEM_INLINE bool may_be_aligned(const vmem_heap_t *heap, vmem_addr_t addr, size_t size)
 {
     uintptr_t alignments = (uintptr_t)addr ^ ((uintptr_t)addr - 1); /* that the address has */
 
-    return (VMEM_OWN_READ(heap->aligned) & alignments) > last;
+    return (VMEM_OWN_READ(heap->aligned) & alignments) >= size;
 }
 
 /*
@@ -476,21 +481,17 @@ static __attribute__((noinline)) void *alloc_any(vmem_heap_t *heap, size_t size,
     return alloc_class(heap, aligned_class_of(heap, size > align ? size : align), flags, caller);
 }
 
-/*
- * The common path. A size of 0 becomes the largest number, and goes the other way. (What comes
- * first stands alone, or gcc works out several conditions before it branches on any.)
- */
+/* The common path. (What comes first stands alone, or gcc works out several conditions before it
+ * branches on any.) */
 void *vmem_heap_alloc(vmem_heap_t *heap, size_t size, unsigned flags)
 {
-    size_t last = size - 1;
     vmem_addr_t addr;
 
     if (VMEM_UNLIKELY(heap == NULL))
         return alloc_any(NULL, size, flags, 1, "vmem_heap_alloc",
                          (uintptr_t)__builtin_return_address(0));
-    if (!VMEM_CONFIG_DEBUG && VMEM_LIKELY(last < VMEM_HEAP_SMALL) &&
-        VMEM_LIKELY(flags <= VMEM_LASTFIT) &&
-        VMEM_LIKELY(vmem_magazine_pop(small_cache(heap, last), &addr))) {
+    if (!VMEM_CONFIG_DEBUG && VMEM_LIKELY(is_small(size)) && VMEM_LIKELY(flags <= VMEM_LASTFIT) &&
+        VMEM_LIKELY(vmem_magazine_pop(small_cache(heap, size), &addr))) {
         *first_word(addr) = 0;
         return (void *)(uintptr_t)addr;
     }
@@ -656,12 +657,12 @@ static __attribute__((noinline)) void free_any(vmem_heap_t *heap, vmem_addr_t ad
 void vmem_heap_free(vmem_heap_t *heap, void *block)
 {
     vmem_addr_t addr = (vmem_addr_t)(uintptr_t)block;
-    unsigned which = vmem_map_get(&heap->map, (uintptr_t)addr) - 1U;
 
-    if (VMEM_LIKELY(!VMEM_CONFIG_DEBUG && which < VMEM_HEAP_LARGE - 1)) {
-        vmem_cache_t *cache = heap->cache[which];
+    if (!VMEM_CONFIG_DEBUG) {
+        unsigned which = vmem_map_get(&heap->map, (uintptr_t)addr) - 1U;
+        vmem_cache_t *cache = which < VMEM_HEAP_LARGE - 1 ? heap->cache[which] : NULL;
 
-        if (VMEM_LIKELY(is_object(cache, addr) && !is_marked(addr))) {
+        if (VMEM_LIKELY(cache != NULL && is_object(cache, addr) && !is_marked(addr))) {
             set_mark(addr);
             if (VMEM_UNLIKELY(!vmem_magazine_push(cache, addr)))
                 vmem_cache_put(cache, addr, "vmem_heap_free",
@@ -675,11 +676,10 @@ void vmem_heap_free(vmem_heap_t *heap, void *block)
 void vmem_heap_free_sized(vmem_heap_t *heap, void *block, size_t size)
 {
     vmem_addr_t addr = (vmem_addr_t)(uintptr_t)block;
-    size_t last = size - 1; /* 0 becomes the largest number, and goes the other way */
 
-    if (VMEM_LIKELY(!VMEM_CONFIG_DEBUG && last < VMEM_HEAP_SMALL &&
-                    !may_be_aligned(heap, addr, last) && !is_marked(addr))) {
-        vmem_cache_t *cache = small_cache(heap, last);
+    if (!VMEM_CONFIG_DEBUG &&
+        VMEM_LIKELY(is_small(size) && !may_be_aligned(heap, addr, size) && !is_marked(addr))) {
+        vmem_cache_t *cache = small_cache(heap, size);
 
         set_mark(addr);
         if (VMEM_LIKELY(vmem_magazine_push(cache, addr)))
