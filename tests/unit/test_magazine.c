@@ -195,6 +195,64 @@ static void rounds_travel_from_consumer_to_producer(void **state)
 }
 
 /*
+ * Threads that come in each other's way: the page hook plays another one, on the same CPU.
+ */
+
+static vmem_cache_t *shared;
+
+static void *lend_after_a_pair(size_t size)
+{
+    lender.alloc = NULL;
+    checked_port_thread = 2;
+    pair(shared);
+    checked_port_thread = 1;
+    return lend_memory(size);
+}
+
+static void two_threads_may_be_the_first_to_use_a_cpu(void **state)
+{
+    void *object;
+
+    (void)state;
+    shared = make_cache(make_memory(MEMORY), 64, 0);
+    on_cpu(VMEM_PORT_CPUS);
+    object = vmem_cache_alloc(shared, 0);
+    on_cpu(0);
+    hold_blocks(64);
+    lender.alloc = lend_after_a_pair;
+    vmem_cache_free(shared, object);
+    assert_null(lender.alloc);
+    release_blocks();
+    check_cache(shared);
+    assert_int_equal(cache_stats(shared).in_use, 0);
+    assert_true(in_magazines(shared) > 0);
+}
+
+static void without_memory_for_a_magazine_the_slabs_serve(void **state)
+{
+    static struct holding held;
+    vmem_cache_t *cache = make_cache(make_memory(MEMORY), 64, 0);
+
+    (void)state;
+    held = (struct holding){.cache = cache, .size = 64};
+    on_cpu(VMEM_PORT_CPUS);
+    while (held.count < 100)
+        assert_true(hold(&held, 0));
+    on_cpu(0);
+    hold_blocks(64);
+    lender.refuse_all = true;
+    while (held.count > 50)
+        drop(&held, held.count / 2);
+    check_cache(cache);
+    assert_int_equal(in_magazines(cache), 0);
+    lender.refuse_all = false;
+    release_blocks();
+    drop_all(&held);
+    assert_int_equal(in_magazines(cache), 50);
+    check_cache(cache);
+}
+
+/*
  * Reap, drain, trim
  */
 
@@ -329,6 +387,31 @@ static void trim_gives_back_a_bounded_number_of_unused_magazines_at_a_time(void 
     } while (more);
     assert_int_equal(magazines(cache), 0);
     assert_false(vmem_cache_trim(cache));
+}
+
+static void trim_gives_back_empty_magazines_as_well(void **state)
+{
+    static struct holding held;
+    vmem_cache_t *cache = make_cache(make_memory(MEMORY), 64, 0);
+    size_t before;
+    bool more;
+
+    (void)state;
+    (void)spread(&held, cache, 2);
+    on_cpu(0);
+    while (cache_stats(cache).full_magazines > 0) /* each leaves one that is empty */
+        assert_true(hold(&held, 0));
+    while (vmem_cache_trim(cache))
+        ;
+    assert_true(cache_stats(cache).empty_magazines > 8);
+    do {
+        before = magazines(cache);
+        more = vmem_cache_trim(cache);
+        assert_in_range(before - magazines(cache), more ? 8 : 0, 8);
+    } while (more);
+    assert_int_equal(magazines(cache), 0);
+    check_cache(cache);
+    drop_all(&held);
 }
 
 static void work(struct holding *held)
@@ -619,10 +702,14 @@ int main(void)
         WITH_MAGAZINES(an_object_freed_on_one_cpu_is_not_handed_out_on_another_meanwhile),
         WITH_MAGAZINES(rounds_travel_from_consumer_to_producer),
 
+        WITH_MAGAZINES(two_threads_may_be_the_first_to_use_a_cpu),
+        WITH_MAGAZINES(without_memory_for_a_magazine_the_slabs_serve),
+
         WITH_MAGAZINES(reap_asks_other_cpus_who_bring_theirs_at_the_next_free),
         WITH_MAGAZINES(a_cpu_that_was_asked_may_still_allocate),
         WITH_MAGAZINES(drain_brings_the_rounds_of_one_cpu),
         WITH_MAGAZINES(trim_gives_back_a_bounded_number_of_unused_magazines_at_a_time),
+        WITH_MAGAZINES(trim_gives_back_empty_magazines_as_well),
         WITH_MAGAZINES(trim_keeps_the_working_set),
 
         WITH_MAGAZINES(contention_at_the_depot_makes_magazines_larger_and_reap_smaller),

@@ -567,6 +567,53 @@ static void an_arena_is_busy_while_a_cached_segment_is_out(void **state)
     unmake(arena);
 }
 
+/* While the caches are reaped, a span is released, and there another thread comes in between. */
+static vmem_t *reaped;
+
+static int import_from(void *ctx, vmem_size_t size, const struct vmem_constraints *c,
+                       unsigned flags, vmem_addr_t *addrp)
+{
+    return vmem_xalloc(ctx, size, c, flags, addrp);
+}
+
+static void release_and_destroy(void *ctx, vmem_addr_t addr, vmem_size_t size)
+{
+    vmem_xfree(ctx, addr, size);
+    if (reaped == NULL)
+        return;
+    checked_port_thread = 2;
+    assert_int_equal(vmem_destroy(reaped), -VMEM_EBUSY);
+    expect_fault(VMEM_FAULT_BUSY);
+    checked_port_thread = 1;
+    reaped = NULL;
+}
+
+static void an_arena_is_busy_while_its_caches_are_reaped(void **state)
+{
+    vmem_t *source = make(0, 1 << 12, 1, INDEX(state));
+    const struct vmem_params params = {.name = "child",
+                                       .quantum = 1,
+                                       .qcache_max = 8,
+                                       .import = import_from,
+                                       .release = release_and_destroy,
+                                       .ctx = source,
+                                       .flags = INDEX(state)};
+    vmem_t *child = make_params(&params);
+    vmem_addr_t addrs[64];
+
+    for (unsigned i = 0; i < LENGTH(addrs); i++)
+        addrs[i] = take(child, 7, 0);
+    for (unsigned i = 0; i < LENGTH(addrs); i++)
+        give(child, addrs[i], 7);
+    reaped = child;
+    vmem_reap(child);
+    assert_null(reaped);
+    check(child);
+    give(child, take(child, 7, 0), 7);
+    unmake(child);
+    assert_layout(source, 1 << 12, "[.1]");
+}
+
 static void reap_gives_everything_back(void **state)
 {
     vmem_t *source = make(0, 1 << 16, 1, INDEX(state));
@@ -1075,6 +1122,7 @@ int main(void)
         EVERY_WAY(chained_arenas_may_all_have_caches),
 
         EVERY_WAY(an_arena_is_busy_while_a_cached_segment_is_out),
+        EVERY_WAY(an_arena_is_busy_while_its_caches_are_reaped),
         EVERY_WAY(reap_gives_everything_back),
         EVERY_WAY(a_span_can_be_removed_once_the_caches_are_reaped),
         EVERY_WAY(before_it_fails_an_arena_has_back_what_its_caches_keep),
