@@ -191,7 +191,8 @@ static void create_without_memory_changes_nothing(void **state)
 
     (void)state;
     for (refuse = 1;; refuse++) {
-        hold_blocks(1024);
+        vmem_reap(NULL);
+        hold_blocks(VMEM_PAGE_SIZE); /* the static ones, so that others have to be lent */
         lender.refuse = refuse;
         if (vmem_heap_create(&params, &heap) == 0)
             break;
@@ -1023,7 +1024,7 @@ static void a_block_does_not_keep_its_mark(void **state)
 /* One of each kind of call; says how many were refused. */
 static unsigned try_everything(vmem_heap_t *heap)
 {
-    void *blocks[7], *moved;
+    void *blocks[16], *moved;
     unsigned refused = 0;
 
     blocks[0] = vmem_heap_alloc(heap, 100, 0);
@@ -1036,6 +1037,8 @@ static unsigned try_everything(vmem_heap_t *heap)
     if (moved != NULL)
         blocks[5] = moved;
     blocks[6] = vmem_heap_realloc(heap, NULL, 100000, 0);
+    for (unsigned i = 7; i < LENGTH(blocks); i++) /* each of a class of its own */
+        blocks[i] = vmem_heap_alloc(heap, (size_t)30 << (i - 7), 0);
     check_heap(heap);
     for (unsigned i = 0; i < LENGTH(blocks); i++) {
         refused += blocks[i] == NULL;
@@ -1092,6 +1095,66 @@ static void without_pages_what_is_there_still_serves(void **state)
     release_blocks();
     assert_int_equal(try_everything(heap), 0);
     done(heap);
+}
+
+static void a_large_block_that_finds_no_place_in_the_map_goes_back(void **state)
+{
+    vmem_t *arena = make_memory(MEMORY);
+    vmem_heap_t *heap = make_heap(arena);
+
+    (void)state;
+    give(arena, take(arena, GRANULE, 0), GRANULE); /* which has its tags then */
+    hold_blocks(1024);
+    lender.refuse_all = true;
+    assert_null(vmem_heap_alloc(heap, LARGE, 0));
+    assert_int_equal(stats_of(heap).fails, 1);
+    assert_int_equal(in_use(arena), 0);
+    check_heap(heap);
+    lender.refuse_all = false;
+    release_blocks();
+    done(heap);
+}
+
+/* While one thread gets the memory for a class, another one makes it. */
+
+static vmem_heap_t *contended;
+static void *theirs;
+
+static void *meanwhile(size_t size)
+{
+    lender.alloc = NULL;
+    lender.free = NULL;
+    checked_port_thread = 2;
+    theirs = vmem_heap_alloc(contended, 500, 0);
+    checked_port_thread = 1;
+    return lend_memory(size);
+}
+
+static void no_free(void *pages, size_t size)
+{
+    (void)size;
+    fail_msg("%p was not lent", pages);
+}
+
+static void two_threads_make_one_class(void **state)
+{
+    vmem_t *arena = make_memory(MEMORY);
+    void *ours;
+
+    (void)state;
+    contended = make_heap(arena);
+    give_block(contended, get(contended, 100));
+    hold_blocks(sizeof(struct vmem_cache));
+    lender.alloc = meanwhile;
+    lender.free = no_free;
+    ours = vmem_heap_alloc(contended, 500, 0);
+    assert_null(lender.alloc); /* it was called */
+    assert_true(ours != NULL && theirs != NULL && ours != theirs);
+    assert_int_equal(stats_of(contended).in_use, 2 * 512);
+    release_blocks();
+    give_sized(contended, ours, 500);
+    give_sized(contended, theirs, 500);
+    done(contended);
 }
 
 static void a_full_arena_serves_again_once_blocks_are_freed(void **state)
@@ -1227,6 +1290,29 @@ static void check_finds_a_slab_that_the_map_does_not_know(void **state)
     expect_fault(VMEM_FAULT_INDEX);
     assert_int_equal(slab_made(cache, (uintptr_t)block & ~(uintptr_t)(GRANULE - 1)), 0);
     cache->slab_made = slab_made;
+    vmem_cache_unpin(cache);
+    give_block(heap, block);
+    done(heap);
+}
+
+static void check_finds_a_class_that_is_none(void **state)
+{
+    vmem_t *arena = make_memory(MEMORY);
+    vmem_heap_t *heap = make_heap(arena);
+    vmem_cache_t *cache = vmem_cache_pin_next(arena, 0);
+    void *ctx = cache->ctx, *block = get(heap, 16);
+    vmem_addr_t segment = take(arena, cache->slab_size, 0);
+
+    (void)state;
+    for (uintptr_t byte = 30; byte < 128; byte += 97) { /* not yet used, and beyond the last */
+        cache->ctx = (void *)byte;
+        assert_int_equal(cache->slab_made(cache, segment), 0);
+        assert_int_equal(vmem_heap_check(heap), VMEM_FAULT_INDEX);
+        expect_fault(VMEM_FAULT_INDEX);
+        assert_int_equal(last_fault.addr, segment);
+        cache->slab_gone(cache, segment);
+    }
+    cache->ctx = ctx;
     vmem_cache_unpin(cache);
     give_block(heap, block);
     done(heap);
@@ -1418,12 +1504,15 @@ int main(void)
         WITH_AND_WITHOUT(a_block_does_not_keep_its_mark),
         WITH_AND_WITHOUT(a_refused_page_leaves_every_count_right),
         WITH_AND_WITHOUT(without_pages_what_is_there_still_serves),
+        WITH_AND_WITHOUT(a_large_block_that_finds_no_place_in_the_map_goes_back),
+        ONCE(two_threads_make_one_class),
         WITH_AND_WITHOUT(a_full_arena_serves_again_once_blocks_are_freed),
         WITH_AND_WITHOUT(reap_gives_back_what_is_not_in_use),
         WITH_AND_WITHOUT(the_counters_add_up),
         ONCE(check_finds_a_large_block_that_is_gone),
         ONCE(check_finds_a_corrupt_class),
         ONCE(check_finds_a_slab_that_the_map_does_not_know),
+        ONCE(check_finds_a_class_that_is_none),
         WITH_AND_WITHOUT(at_random_in_pages),
         WITH_AND_WITHOUT(at_random_in_an_arena_of_bytes),
         WITH_AND_WITHOUT(at_random_with_a_small_quantum),
