@@ -5,6 +5,7 @@
  *     vmem-bench                    every section at full size; some minutes
  *     vmem-bench SECTION [FILE]     one of: speed blocks fragmentation growth memory;
  *                                   with the instruction counts that are in FILE
+ *     vmem-bench speed FILE MIX     only the mixes whose names begin so
  *     vmem-bench quick              every section, tiny: shows only that all of it works
  *     vmem-bench count [MIX]        for callgrind; run.sh makes FILE from it
  *
@@ -96,7 +97,12 @@ static void print_calls(const struct mix *mix, const struct scale *scale)
     free(ticks);
 }
 
-static void speed_print(const struct scale *scale)
+static bool is_wanted(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+static void speed_print(const struct scale *scale, const char *prefix)
 {
     printf("\nA pair, and (p99.9 to longest) a single call in ns; \"spin\": with a spin lock; "
            "base: the baseline\n\n%-17s%9s%9s%9s%9s%9s%10s%10s%9s%9s%9s\n",
@@ -104,10 +110,13 @@ static void speed_print(const struct scale *scale)
            "longest");
     for (size_t i = 0; i < mix_count; i++) {
         const struct mix *mix = &mixes[i];
-        double empty = time_pairs(mix, SUBJECT_EMPTY, scale);
-        double cycle = clock_ns_per_cycle();
-        double library = time_pairs(mix, SUBJECT_LIBRARY, scale) - empty;
+        double empty, cycle, library;
 
+        if (!is_wanted(mix->name, prefix))
+            continue;
+        empty = time_pairs(mix, SUBJECT_EMPTY, scale);
+        cycle = clock_ns_per_cycle();
+        library = time_pairs(mix, SUBJECT_LIBRARY, scale) - empty;
         printf("%-17s", mix->name);
         counts_print(mix->name, "library", 9);
         counts_print(mix->name, "spin", 9);
@@ -127,11 +136,6 @@ static void speed_print(const struct scale *scale)
 }
 
 /* For callgrind: one line for each function measured_* that returns, in that order. */
-
-static bool is_wanted(const char *name, const char *prefix)
-{
-    return strncmp(name, prefix, strlen(prefix)) == 0;
-}
 
 static void count_mixes(const char *prefix)
 {
@@ -200,7 +204,7 @@ static void quick(const char *program)
 {
     const struct scale scale = {.live = 300, .pairs = 500};
 
-    speed_print(&scale);
+    speed_print(&scale, "");
     compare_print(program, 500);
     fragmentation_print(5000, 100);
     growth_print(2000, 2);
@@ -240,7 +244,7 @@ int main(int argc, char **argv)
     if (argc > 2)
         counts_read(argv[2]);
     if (all || strcmp(section, "speed") == 0)
-        speed_print(&full);
+        speed_print(&full, argc > 3 ? argv[3] : "");
     if (all || strcmp(section, "blocks") == 0)
         compare_print(argv[0], PAIRS);
     if (all || strcmp(section, "fragmentation") == 0)

@@ -14,38 +14,41 @@
 #include "rivals.h"
 #include "sections.h"
 
-enum { REPETITIONS = 15, ROWS = BLOCKS_MALLOC + 8, MIXES = 4 };
+enum { REPETITIONS = 51, ROWS = BLOCKS_MALLOC + 8, MIXES = 4 };
 
 /* ns a pair; negative: there is nothing to say. */
 static double table[ROWS][MIXES];
 
-/* The loop included. */
-static double time_pairs(const struct block_mix *mix, enum block_subject subject, size_t pairs)
+static uint64_t lesser(uint64_t best, const struct block_run *run)
 {
-    uint64_t best = UINT64_MAX;
-    struct block_run run;
+    uint64_t ns = clock_ns();
 
-    block_run_prepare(&run, mix, subject, pairs, BLOCKS_SEED);
-    block_run_warm(&run);
-    for (int i = 0; i < REPETITIONS; i++) {
-        uint64_t ns = clock_ns();
-
-        block_run_measure(&run);
-        ns = clock_ns() - ns;
-        best = ns < best ? ns : best;
-    }
-    block_run_destroy(&run);
-    return (double)best / (double)run.pairs;
+    block_run_measure(run);
+    ns = clock_ns() - ns;
+    return ns < best ? ns : best;
 }
 
-static double net(const struct block_mix *mix, enum block_subject subject, size_t pairs)
+/* The subject and the empty loop in turn, so that a moment that is slow is so for both. */
+static double time_pairs(const struct block_mix *mix, enum block_subject subject, size_t pairs)
 {
-    return time_pairs(mix, subject, pairs) - time_pairs(mix, BLOCKS_EMPTY, pairs);
+    uint64_t with = UINT64_MAX, without = UINT64_MAX;
+    struct block_run run, empty;
+
+    block_run_prepare(&run, mix, subject, pairs, BLOCKS_SEED);
+    block_run_prepare(&empty, mix, BLOCKS_EMPTY, pairs, BLOCKS_SEED);
+    block_run_warm(&run);
+    for (int i = 0; i < REPETITIONS; i++) {
+        with = lesser(with, &run);
+        without = lesser(without, &empty);
+    }
+    block_run_destroy(&run);
+    block_run_destroy(&empty);
+    return ((double)with - (double)without) / (double)run.pairs;
 }
 
 void compare_answer(size_t mix, size_t pairs)
 {
-    printf("%f\n", net(&block_mixes[mix], BLOCKS_MALLOC, pairs));
+    printf("%f\n", time_pairs(&block_mixes[mix], BLOCKS_MALLOC, pairs));
 }
 
 static void measure(const char *program, size_t mix, size_t pairs)
@@ -54,7 +57,7 @@ static void measure(const char *program, size_t mix, size_t pairs)
 
     for (enum block_subject way = 0; way < BLOCKS_MALLOC; way++)
         table[way][mix] =
-            blocks_serves(way, &block_mixes[mix]) ? net(&block_mixes[mix], way, pairs) : -1;
+            blocks_serves(way, &block_mixes[mix]) ? time_pairs(&block_mixes[mix], way, pairs) : -1;
     (void)snprintf(arguments, sizeof arguments, "%zu %zu", mix, pairs);
     for (size_t i = 0; i < rival_count; i++)
         if (!rival_ask(&rivals[i], program, arguments, &table[BLOCKS_MALLOC + i][mix]))

@@ -20,7 +20,7 @@
 #include "clock.h"
 #include "rivals.h"
 
-enum { THREADS = 2, ROUNDS = 6, RUNS = 20, PAIRS = 200000 };
+enum { THREADS = 2, ROUNDS = 6, RUNS = 30, PAIRS = 200000 };
 
 /* What the threads of one round share. */
 struct round {
