@@ -20,9 +20,10 @@
  *    as some such block that this heap ever handed out, not smaller than the size. That is one
  *    comparison with the word `aligned`, whose highest bit is always set: for address 0, which is
  *    aligned best of all.
- * 5. The first word of a block that waits is its address, inverted. A block that is freed and has
- *    this mark is probably free; the slabs and the magazines decide. It is erased when a block is
- *    handed out, so only a caller who writes the mark himself makes them look.
+ * 5. The first word of a block that waits is its address less one: what no pointer to an object
+ *    is, and what point 4 works out anyway. A block that is freed and has this mark is probably
+ *    free; the slabs and the magazines decide. It is erased when a block is handed out, so only a
+ *    caller who writes the mark himself makes them look.
  *
  * Locking: none for what a magazine serves. The heap's lock guards the table of classes while one
  * is made, and the counters of large blocks; nothing is called with it held.
@@ -211,12 +212,12 @@ VMEM_INLINE uintptr_t *first_word(vmem_addr_t addr)
 
 VMEM_INLINE bool is_marked(vmem_addr_t addr)
 {
-    return *first_word(addr) == ~(uintptr_t)addr;
+    return *first_word(addr) == (uintptr_t)addr - 1;
 }
 
 VMEM_INLINE void set_mark(vmem_addr_t addr)
 {
-    *first_word(addr) = ~(uintptr_t)addr;
+    *first_word(addr) = (uintptr_t)addr - 1;
 }
 
 /*
@@ -481,19 +482,36 @@ static __attribute__((noinline)) void *alloc_any(vmem_heap_t *heap, size_t size,
     return alloc_class(heap, aligned_class_of(heap, size > align ? size : align), flags, caller);
 }
 
-/* The common path. (What comes first stands alone, or gcc works out several conditions before it
- * branches on any.) */
+/* What the magazine of a small size's class, if it has one, does not serve. */
+static __attribute__((noinline)) void *alloc_missed(vmem_heap_t *heap, size_t size, unsigned flags,
+                                                    vmem_cache_t *cache, uintptr_t caller)
+{
+    vmem_addr_t addr;
+
+    if (cache == &none)
+        return alloc_any(heap, size, flags, 1, "vmem_heap_alloc", caller);
+    if (vmem_cache_take(cache, flags, &addr) != 0)
+        return NULL;
+    *first_word(addr) = 0;
+    return (void *)(uintptr_t)addr;
+}
+
+/* The common path. (Its conditions stand apart, or gcc works out several before it branches on
+ * any.) */
 void *vmem_heap_alloc(vmem_heap_t *heap, size_t size, unsigned flags)
 {
     vmem_addr_t addr;
 
-    if (VMEM_UNLIKELY(heap == NULL))
-        return alloc_any(NULL, size, flags, 1, "vmem_heap_alloc",
-                         (uintptr_t)__builtin_return_address(0));
-    if (!VMEM_CONFIG_DEBUG && VMEM_LIKELY(is_small(size)) && VMEM_LIKELY(flags <= VMEM_LASTFIT) &&
-        VMEM_LIKELY(vmem_magazine_pop(small_cache(heap, size), &addr))) {
-        *first_word(addr) = 0;
-        return (void *)(uintptr_t)addr;
+    if (VMEM_LIKELY(!VMEM_CONFIG_DEBUG && heap != NULL && is_small(size))) {
+        vmem_cache_t *cache = small_cache(heap, size);
+
+        if (VMEM_LIKELY(flags <= VMEM_LASTFIT)) {
+            if (VMEM_UNLIKELY(!vmem_magazine_pop(cache, &addr)))
+                return alloc_missed(heap, size, flags, cache,
+                                    (uintptr_t)__builtin_return_address(0));
+            *first_word(addr) = 0;
+            return (void *)(uintptr_t)addr;
+        }
     }
     return alloc_any(heap, size, flags, 1, "vmem_heap_alloc",
                      (uintptr_t)__builtin_return_address(0));
@@ -780,6 +798,19 @@ void vmem_heap_reap(vmem_heap_t *heap)
         if (cache != &none)
             vmem_cache_reap(cache);
     }
+}
+
+bool vmem_heap_trim(vmem_heap_t *heap)
+{
+    bool more = false;
+
+    for (unsigned which = 0; which < heap->classes; which++) {
+        vmem_cache_t *cache = VMEM_READ_ACQUIRE(heap->cache[which]);
+
+        if (cache != &none && vmem_cache_trim(cache))
+            more = true;
+    }
+    return more;
 }
 
 void vmem_heap_stat(vmem_heap_t *heap, struct vmem_heap_stats *stats)

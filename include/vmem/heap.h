@@ -126,6 +126,9 @@ size_t vmem_heap_usable_size(vmem_heap_t *heap, const void *block);
 /* vmem_cache_reap() for every size class. */
 void vmem_heap_reap(vmem_heap_t *heap);
 
+/* vmem_cache_trim() for every size class, a bounded step each; true: there is more. */
+bool vmem_heap_trim(vmem_heap_t *heap);
+
 /* Adds up the counters. O(classes * CPUs). */
 void vmem_heap_stat(vmem_heap_t *heap, struct vmem_heap_stats *stats);
 

@@ -1212,6 +1212,34 @@ static void reap_gives_back_what_is_not_in_use(void **state)
     done(heap);
 }
 
+static void trim_gives_back_step_by_step_what_nobody_needs(void **state)
+{
+    static void *blocks[6000];
+    vmem_heap_t *heap = make_heap(make_memory(MEMORY));
+    unsigned steps = 0;
+    vmem_size_t held_before;
+
+    (void)state;
+    for (unsigned i = 0; i < LENGTH(blocks); i++)
+        blocks[i] = get(heap, i % 2 == 0 ? 64 : 100);
+    for (unsigned i = 0; i < LENGTH(blocks); i++)
+        give_block(heap, blocks[i]);
+    while (vmem_heap_trim(heap)) /* all that was there has been touched since; from now on not */
+        ;
+    held_before = stats_of(heap).held;
+    while (vmem_heap_trim(heap)) {
+        check_heap(heap);
+        steps++;
+    }
+    if (has_magazines()) {
+        assert_true(steps > 1);
+        assert_true(stats_of(heap).held < held_before);
+    } else {
+        assert_int_equal(steps, 0);
+    }
+    done(heap);
+}
+
 static void the_counters_add_up(void **state)
 {
     vmem_t *arena = make_memory(MEMORY);
@@ -1508,6 +1536,7 @@ int main(void)
         ONCE(two_threads_make_one_class),
         WITH_AND_WITHOUT(a_full_arena_serves_again_once_blocks_are_freed),
         WITH_AND_WITHOUT(reap_gives_back_what_is_not_in_use),
+        WITH_AND_WITHOUT(trim_gives_back_step_by_step_what_nobody_needs),
         WITH_AND_WITHOUT(the_counters_add_up),
         ONCE(check_finds_a_large_block_that_is_gone),
         ONCE(check_finds_a_corrupt_class),
