@@ -15,8 +15,10 @@
  * 3. Two words in each node summarise its slots: is there a free key below, is there an allocated
  *    one? So the lowest of either at or above some key is found in one descent (find), without
  *    going back up: the way down remembers the last slot to the right of it that would serve.
- * 4. Allocating and freeing a key touches its word alone, most of the time. Its leaf is told when
- *    the word becomes full or empty, or no longer is; the nodes above when the leaf does.
+ * 4. Allocating or freeing a key touches its word, and most of the time not its leaf's summaries:
+ *    those change when the word becomes full or empty, or no longer is. The nodes above are told by
+ *    an allocation that its leaf is full (leaf_filled), and by a free on its way down, where it
+ *    costs nothing, that there is a free key below them.
  *
  * Invariants, for each node: `used` has the bits of the slots that are not 0, `free` those of the
  * slots below which a key is free, and no bit beyond the last slot; only the root may have no
