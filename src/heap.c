@@ -156,19 +156,15 @@ static bool install(vmem_heap_t *heap, unsigned which, vmem_cache_t *cache)
     return is_first;
 }
 
-/* The cache of a class, which is made if there is none; NULL: no memory. */
-static vmem_cache_t *cache_of(vmem_heap_t *heap, unsigned which)
+/* Makes the cache of a class, or finds that another thread has; NULL: no memory. */
+static __attribute__((noinline)) vmem_cache_t *make_cache(vmem_heap_t *heap, unsigned which)
 {
-    vmem_cache_t *cache = VMEM_READ_ACQUIRE(heap->cache[which]);
     const struct vmem_cache_params params = {
         .name = heap->name, .ctx = (void *)(uintptr_t)(which + 1), .arena = heap->arena};
-    size_t size;
+    size_t size = class_size(heap, which);
+    size_t align = is_aligned_class(heap, which) ? size : VMEM_HEAP_ALIGN;
+    vmem_cache_t *cache = vmem_cache_make(&params, size, align, 0, VMEM_CACHE_NO_COLOUR);
 
-    if (cache != &none)
-        return cache;
-    size = class_size(heap, which);
-    cache = vmem_cache_make(&params, size, is_aligned_class(heap, which) ? size : VMEM_HEAP_ALIGN,
-                            0, VMEM_CACHE_NO_COLOUR);
     if (cache == NULL)
         return NULL;
     cache->owner = heap;
@@ -179,6 +175,13 @@ static vmem_cache_t *cache_of(vmem_heap_t *heap, unsigned which)
     else
         vmem_cache_dismantle(cache);
     return VMEM_READ_ACQUIRE(heap->cache[which]);
+}
+
+static vmem_cache_t *cache_of(vmem_heap_t *heap, unsigned which)
+{
+    vmem_cache_t *cache = VMEM_READ_ACQUIRE(heap->cache[which]);
+
+    return VMEM_LIKELY(cache != &none) ? cache : make_cache(heap, which);
 }
 
 /* Whether the common paths are for this size. Not for 0, which becomes the largest number. */
