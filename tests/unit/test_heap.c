@@ -121,17 +121,22 @@ static void assert_filled(const void *block, size_t size, unsigned number)
             fail_msg("byte %zu of %zu has changed", i, size);
 }
 
-/* An arena over memory from the C library, of any quantum, that begins `offset` quanta into it. */
+/*
+ * An arena over memory from the C library, of any quantum, that begins `offset` quanta into it,
+ * with quantum caches or without.
+ */
 
 static char *memory;
 
-static vmem_t *make_quantum(vmem_size_t quantum, vmem_size_t offset)
+static vmem_t *make_quantum(vmem_size_t quantum, vmem_size_t offset, vmem_size_t qcache_max)
 {
-    size_t skip = (size_t)(quantum * offset);
+    struct vmem_params params = {
+        .name = "quantum", .size = ROOM, .quantum = quantum, .qcache_max = qcache_max};
 
     memory = aligned_alloc(1 << 20, ROOM + (1 << 20));
     assert_non_null(memory);
-    return make((vmem_addr_t)(uintptr_t)memory + skip, ROOM, quantum, 0);
+    params.base = (vmem_addr_t)(uintptr_t)memory + quantum * offset;
+    return make_params(&params);
 }
 
 static void unmake_quantum(vmem_t *arena)
@@ -1420,15 +1425,35 @@ static void check_heaps(vmem_heap_t *const heaps[2])
     assert_int_equal(stats_of(heaps[0]).blocks + stats_of(heaps[1]).blocks, blocks);
 }
 
-static void at_random(vmem_size_t quantum, vmem_size_t offset, uint64_t random)
+/* Segments of an arena's quantum caches, in use while the heaps are. */
+static void take_pages(vmem_t *arena, vmem_addr_t *pages, unsigned count)
 {
-    vmem_t *arena = make_quantum(quantum, offset);
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(vmem_alloc(arena, (i % 8 + 1) * GRANULE, 0, &pages[i]), 0);
+}
+
+static void give_pages(vmem_t *arena, const vmem_addr_t *pages, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        vmem_free(arena, pages[i], (i % 8 + 1) * GRANULE);
+}
+
+static void at_random(vmem_size_t quantum, vmem_size_t offset, vmem_size_t qcache_max,
+                      uint64_t random)
+{
+    vmem_t *arena = make_quantum(quantum, offset, qcache_max);
+    vmem_addr_t pages[40];
     vmem_heap_t *heaps[] = {make_heap(arena), make_heap(arena)};
 
     print_message("quantum %llu, seed %#llx\n", (unsigned long long)quantum,
                   (unsigned long long)random);
     for (unsigned step = 0; step < STEPS; step++) {
         size_t i = (size_t)(next_random(&random) % HELD);
+
+        if (qcache_max > 0 && step % 1000 == 0)
+            take_pages(arena, pages, LENGTH(pages));
+        if (qcache_max > 0 && step % 1000 == 999)
+            give_pages(arena, pages, LENGTH(pages));
 
         if (has_magazines())
             checked_port_cpu = (unsigned)(next_random(&random) % VMEM_PORT_CPUS);
@@ -1462,25 +1487,31 @@ static void at_random(vmem_size_t quantum, vmem_size_t offset, uint64_t random)
 static void at_random_in_pages(void **state)
 {
     (void)state;
-    at_random(4096, 0, 0x51a7c3);
+    at_random(4096, 0, 0, 0x51a7c3);
+}
+
+static void at_random_beside_quantum_caches(void **state)
+{
+    (void)state;
+    at_random(4096, 0, 16 * GRANULE, 0xb0a710);
 }
 
 static void at_random_in_an_arena_of_bytes(void **state)
 {
     (void)state;
-    at_random(1, 13, 0x1f2e3d);
+    at_random(1, 13, 0, 0x1f2e3d);
 }
 
 static void at_random_with_a_small_quantum(void **state)
 {
     (void)state;
-    at_random(16, 3, 0x77aa55);
+    at_random(16, 3, 0, 0x77aa55);
 }
 
 static void at_random_with_the_largest_quantum(void **state)
 {
     (void)state;
-    at_random(65536, 1, 0xc0ffee);
+    at_random(65536, 1, 0, 0xc0ffee);
 }
 
 int main(void)
@@ -1543,6 +1574,7 @@ int main(void)
         ONCE(check_finds_a_slab_that_the_map_does_not_know),
         ONCE(check_finds_a_class_that_is_none),
         WITH_AND_WITHOUT(at_random_in_pages),
+        WITH_AND_WITHOUT(at_random_beside_quantum_caches),
         WITH_AND_WITHOUT(at_random_in_an_arena_of_bytes),
         WITH_AND_WITHOUT(at_random_with_a_small_quantum),
         WITH_AND_WITHOUT(at_random_with_the_largest_quantum),
