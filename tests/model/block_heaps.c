@@ -231,9 +231,13 @@ void heap_misuse(struct block_heap *heap)
 
 void heap_reap(struct block_heap *heap)
 {
-    trace("reap heap %s\n", heap->name);
-    vmem_heap_reap(heap->heap);
-    expect_fault(VMEM_FAULT_NONE, "vmem_heap_reap");
+    trace("reap or trim heap %s\n", heap->name);
+    if (chance(1, 2))
+        vmem_heap_reap(heap->heap);
+    else
+        while (vmem_heap_trim(heap->heap))
+            ;
+    expect_fault(VMEM_FAULT_NONE, "vmem_heap_reap or vmem_heap_trim");
 }
 
 /* Looking. */

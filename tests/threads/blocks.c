@@ -196,11 +196,17 @@ static void tend(struct worker *self)
 
     for (unsigned round = 0; round < 40 * AMOUNT; round++) {
         blocks_churn(self, blocks, 100, 20);
-        if (chance(self, 1, 2)) {
+        switch (below(self, 3)) {
+        case 0:
             vmem_heap_reap(blocks->heap);
-            continue;
+            break;
+        case 1:
+            (void)vmem_heap_trim(blocks->heap);
+            break;
+        default:
+            drain_this_cpu();
+            break;
         }
-        drain_this_cpu();
         vmem_heap_stat(blocks->heap, &stats); /* true for its moment only */
     }
 }
