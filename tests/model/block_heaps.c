@@ -102,7 +102,7 @@ void heap_alloc(struct block_heap *heap)
 {
     struct interval block = {.asked = some_block_size(), .align = 1, .owner = heap};
     uint64_t before = excuses();
-    unsigned kind = (unsigned)below(4);
+    unsigned kind = (unsigned)below(4), flags = some_policy();
     size_t size = (size_t)block.asked;
     unsigned char *p;
 
@@ -110,11 +110,11 @@ void heap_alloc(struct block_heap *heap)
         size = SIZE_MAX / 2 + 2 + (size_t)below(SIZE_MAX / 2 - 2);
     if (kind == 0) {
         block.align = (vmem_size_t)1 << below(chance(1, 8) ? 18 : 13);
-        p = vmem_heap_memalign(heap->heap, (size_t)block.align, size, 0);
+        p = vmem_heap_memalign(heap->heap, (size_t)block.align, size, flags);
     } else if (kind == 1) {
-        p = vmem_heap_zalloc(heap->heap, size, 0);
+        p = vmem_heap_zalloc(heap->heap, size, flags);
     } else {
-        p = vmem_heap_alloc(heap->heap, size, 0);
+        p = vmem_heap_alloc(heap->heap, size, flags);
     }
     trace("alloc heap %s: 0x%zx align 0x%" PRIx64 " -> %p\n", heap->name, size,
           (uint64_t)block.align, (void *)p);
@@ -151,7 +151,7 @@ void heap_realloc(struct block_heap *heap)
         return;
     block = world.out.at[index];
     let_go(heap, index);
-    p = vmem_heap_realloc(heap->heap, (void *)(uintptr_t)block.addr, size, 0);
+    p = vmem_heap_realloc(heap->heap, (void *)(uintptr_t)block.addr, size, some_policy());
     trace("realloc heap %s: 0x%" PRIx64 " from 0x%" PRIx64 " to 0x%zx -> %p\n", heap->name,
           (uint64_t)block.addr, (uint64_t)block.size, size, p);
     expect_fault(VMEM_FAULT_NONE, "vmem_heap_realloc");

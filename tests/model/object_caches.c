@@ -26,13 +26,15 @@ static struct interval as_constructed(const struct object_cache *cache, vmem_add
     };
 }
 
+static unsigned flags_of_alloc; /* of the allocation under way */
+
 static int construct(void *object, void *ctx, unsigned flags)
 {
     struct object_cache *cache = ctx;
     struct interval made = as_constructed(cache, (uintptr_t)object);
 
     checked_port_no_lock("a constructor");
-    if (flags != 0)
+    if (flags != flags_of_alloc)
         disagree("the constructor gets other flags");
     if (cache->refuse_in > 0 && chance(1, cache->refuse_in)) {
         cache->refused = true;
@@ -174,7 +176,8 @@ void cache_alloc(struct object_cache *cache)
     void *p;
 
     cache->refused = false;
-    p = vmem_cache_alloc(cache->cache, 0);
+    flags_of_alloc = some_policy();
+    p = vmem_cache_alloc(cache->cache, flags_of_alloc);
     trace("alloc cache %s -> %p\n", cache->params.name, p);
     expect_fault(VMEM_FAULT_NONE, "vmem_cache_alloc");
     if (p == NULL) {

@@ -11,8 +11,6 @@
 
 #define WIDE(x) ((uint64_t)(x))
 
-enum { POLICIES = 5 };
-
 void space_create(struct space *space, const struct vmem_params *params)
 {
     int error;
@@ -115,7 +113,7 @@ void space_alloc(struct space *space)
 {
     vmem_size_t size = some_size(space);
     struct vmem_constraints c = some_constraints(space, size);
-    unsigned policy = chance(1, 4) ? (unsigned)below(POLICIES) : VMEM_INSTANTFIT;
+    unsigned policy = some_policy();
     bool constrained = chance(1, 6);
     uint64_t refusals = page_hook.refusals, before = excuses();
     struct interval segment = {

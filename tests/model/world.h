@@ -79,6 +79,12 @@ static inline vmem_size_t below(vmem_size_t bound)
     return (vmem_size_t)rng_below(&world_rng, bound);
 }
 
+/* How memory is to be found: mostly the default. */
+static inline unsigned some_policy(void)
+{
+    return (unsigned)(rng_chance(&world_rng, 1, 4) ? below(VMEM_LASTFIT + 1) : VMEM_INSTANTFIT);
+}
+
 static inline bool chance(unsigned one, unsigned in)
 {
     return rng_chance(&world_rng, one, in);
