@@ -539,16 +539,27 @@ static void free_sized_knows_aligned_blocks_from_others(void **state)
 static void free_sized_knows_small_blocks_that_are_large(void **state)
 {
     vmem_heap_t *heap = make_heap(make_memory(MEMORY));
-    void *block = get_aligned(heap, 2 * LARGEST, 100);
+    void *small = get(heap, 100), *block = get_aligned(heap, 2 * LARGEST, 100);
 
     (void)state;
     assert_int_equal(stats_of(heap).large_blocks, 1);
     give_sized(heap, block, 100);
     assert_int_equal(stats_of(heap).large_blocks, 0);
-    block = get_aligned(heap, 2 * LARGEST, LARGE); /* and has become small where it stands */
+    give_sized(heap, small, 100);
+    done(heap);
+}
+
+static void free_sized_knows_blocks_that_have_become_small_where_they_stand(void **state)
+{
+    vmem_heap_t *heap = make_heap(make_memory(MEMORY));
+    void *small = get(heap, 100), *block = get_aligned(heap, 2 * LARGEST, LARGE);
+
+    (void)state;
     assert_ptr_equal(vmem_heap_realloc(heap, block, 100, 0), block);
+    assert_int_equal(vmem_heap_usable_size(heap, block), GRANULE);
     give_sized(heap, block, 100);
     assert_int_equal(stats_of(heap).large_blocks, 0);
+    give_sized(heap, small, 100);
     done(heap);
 }
 
@@ -669,6 +680,30 @@ static void a_large_block_moves_where_it_must(void **state)
     assert_filled(moved, 100, 3);
     assert_int_equal(stats_of(heap).large_blocks, 1);
     give_block(heap, moved);
+    give_block(heap, behind);
+    done(heap);
+}
+
+/* What becomes free needs a tag. */
+static void a_large_block_that_cannot_shrink_stays_as_it_is(void **state)
+{
+    vmem_t *arena = make_memory(MEMORY);
+    vmem_heap_t *heap = make_heap(arena);
+    void *block = get(heap, 4 * LARGE), *behind = get(heap, LARGE);
+    size_t usable = vmem_heap_usable_size(heap, block);
+
+    (void)state;
+    vmem_reap(NULL); /* with it the tags that the arena has in hand */
+    hold_blocks(sizeof(struct vmem_tag));
+    lender.refuse_all = true;
+    assert_ptr_equal(vmem_heap_realloc(heap, block, LARGE, 0), block);
+    assert_int_equal(vmem_heap_usable_size(heap, block), usable);
+    check_heap(heap);
+    lender.refuse_all = false;
+    release_blocks();
+    assert_ptr_equal(vmem_heap_realloc(heap, block, LARGE, 0), block);
+    assert_true(vmem_heap_usable_size(heap, block) < usable);
+    give_block(heap, block);
     give_block(heap, behind);
     done(heap);
 }
@@ -1536,13 +1571,15 @@ int main(void)
         WITH_AND_WITHOUT(memalign_aligns_to_any_power_of_two),
         ONCE(an_alignment_that_no_address_has_is_refused),
         WITH_AND_WITHOUT(free_sized_knows_aligned_blocks_from_others),
-        ONCE(free_sized_knows_small_blocks_that_are_large),
+        WITH_AND_WITHOUT(free_sized_knows_small_blocks_that_are_large),
+        WITH_AND_WITHOUT(free_sized_knows_blocks_that_have_become_small_where_they_stand),
         WITH_AND_WITHOUT(realloc_keeps_the_contents),
         WITH_AND_WITHOUT(realloc_keeps_the_alignment),
         ONCE(realloc_of_null_allocates),
         ONCE(realloc_within_a_class_stays),
         ONCE(a_large_block_changes_its_size_where_it_stands),
         ONCE(a_large_block_moves_where_it_must),
+        ONCE(a_large_block_that_cannot_shrink_stays_as_it_is),
         ONCE(a_failed_realloc_leaves_the_block),
         WITH_AND_WITHOUT(free_of_null_does_nothing),
         WITH_AND_WITHOUT(a_double_free_is_reported),
@@ -1550,7 +1587,7 @@ int main(void)
         WITH_AND_WITHOUT(a_block_whose_slab_is_gone_is_free),
         WITH_AND_WITHOUT(an_address_inside_a_block_is_reported),
         ONCE(an_address_inside_a_large_block_is_reported),
-        ONCE(an_address_behind_the_blocks_of_a_slab_is_reported),
+        WITH_AND_WITHOUT(an_address_behind_the_blocks_of_a_slab_is_reported),
         WITH_AND_WITHOUT(what_is_not_of_the_heap_is_reported),
         ONCE(a_wrong_size_of_a_large_block_is_reported),
         WITH_AND_WITHOUT(a_wrong_size_of_a_small_block_is_reported),
