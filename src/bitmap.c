@@ -216,7 +216,7 @@ static bool fits_in_word(const struct vmem_bitmap *map, vmem_size_t count, vmem_
     vmem_word_t word = *vmem_bitmap_word(map, end);
     vmem_word_t starts = 0;
 
-    if (count <= VMEM_WORD_BITS)
+    if (count < VMEM_WORD_BITS) /* `end` is in the way of one as long as the word */
         starts = run_starts(~word & VMEM_WORD_ALL << vmem_bitmap_digit(end, 0), count) &
                  multiples(base + bias, align);
     *keyp = base + (starts != 0 ? vmem_word_lsb(starts) : vmem_word_msb(word) + 1);

@@ -223,7 +223,7 @@ static int provide(struct vmem_id *space, vmem_addr_t first, vmem_addr_t last,
         return error != 0 ? error : 1;
     }
     missing = vmem_bitmap_missing(&space->map, first, last);
-    if (missing > stock->count && space->spare != NULL) {
+    if (space->spare != NULL) {
         vmem_bitmap_stock_add(stock, space->spare);
         space->spare = NULL;
     }
