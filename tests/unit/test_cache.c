@@ -949,64 +949,80 @@ static void no_object_of_memory_stands_at_address_0(void **state)
     check(arena);
 }
 
-/* A life of caches over a small arena, in which anything may be refused, and nothing get lost. */
-static void live_with_refusals(vmem_t *arena, unsigned *refused)
+/* A life of two caches over a small arena, in which anything may be refused and nothing get lost.
+ */
+
+static struct life {
+    struct holding held;
+    struct maker maker;
+} lives[2];
+
+static unsigned refused;
+
+static void begin(struct life *life, size_t size, vmem_t *arena)
 {
-    static struct holding held[2];
-    static struct maker makers[2];
+    const struct vmem_cache_params params = {.name = "refused",
+                                             .size = size,
+                                             .construct = construct,
+                                             .destruct = destruct,
+                                             .ctx = &life->maker,
+                                             .arena = arena};
 
-    for (unsigned c = 0; c < 2; c++) {
-        struct vmem_cache_params params = {.name = "refused",
-                                           .size = c == 0 ? sizeof(struct thing) : 900,
-                                           .construct = construct,
-                                           .destruct = destruct,
-                                           .ctx = &makers[c],
-                                           .arena = arena};
+    life->maker = (struct maker){.constructed = 0};
+    life->held = (struct holding){.size = size, .spared = offsetof(struct thing, body)};
+    if (vmem_cache_create(&params, &life->held.cache) != 0) {
+        life->held.cache = NULL;
+        refused++;
+    }
+}
 
-        makers[c] = (struct maker){.constructed = 0};
-        held[c] = (struct holding){.size = params.size, .spared = offsetof(struct thing, body)};
-        if (vmem_cache_create(&params, &held[c].cache) != 0) {
-            held[c].cache = NULL;
-            ++*refused;
-        }
-    }
-    for (unsigned i = 0; i < 600; i++) {
-        struct holding *one = &held[i / 50 % 2];
+static void live(struct life *life, unsigned i)
+{
+    if (life->held.cache == NULL)
+        return;
+    if (has_magazines())
+        checked_port_cpu = i / 7 % VMEM_PORT_CPUS;
+    if (i % 5 == 4 && life->held.count > 0)
+        drop(&life->held, i % life->held.count);
+    else if (!hold(&life->held, 0))
+        refused++;
+    assert_int_equal(cache_stats(life->held.cache).in_use, life->held.count);
+}
 
-        if (one->cache == NULL)
-            continue;
-        if (has_magazines())
-            checked_port_cpu = i / 7 % VMEM_PORT_CPUS;
-        if (i % 5 == 4 && one->count > 0)
-            drop(one, i % one->count);
-        else if (!hold(one, 0))
-            ++*refused;
-        assert_int_equal(cache_stats(one->cache).in_use, one->count);
-    }
-    for (unsigned c = 0; c < 2; c++) {
-        if (held[c].cache == NULL)
-            continue;
-        check_cache(held[c].cache);
-        drop_all(&held[c]);
-        check_cache(held[c].cache);
-        assert_int_equal(vmem_cache_destroy(held[c].cache), 0);
-        assert_int_equal(makers[c].constructed, makers[c].destructed);
-    }
+static void end(struct life *life)
+{
+    if (life->held.cache == NULL)
+        return;
+    check_cache(life->held.cache);
+    drop_all(&life->held);
+    check_cache(life->held.cache);
+    assert_int_equal(vmem_cache_destroy(life->held.cache), 0);
+    assert_int_equal(life->maker.constructed, life->maker.destructed);
+}
+
+static void live_with_refusals(vmem_t *arena)
+{
+    begin(&lives[0], sizeof(struct thing), arena);
+    begin(&lives[1], 900, arena);
+    for (unsigned i = 0; i < 600; i++)
+        live(&lives[i / 50 % 2], i);
+    end(&lives[0]);
+    end(&lives[1]);
 }
 
 static void a_page_refused_at_any_call_loses_nothing(void **state)
 {
     vmem_t *arena = make_memory(MEMORY);
     unsigned long n = 0;
-    unsigned refused = 0;
     bool reached;
 
     (void)state;
+    refused = 0;
     do {
         vmem_reap(NULL);
         hold_blocks(sizeof(struct vmem_cache));
         lender.refuse = ++n;
-        live_with_refusals(arena, &refused);
+        live_with_refusals(arena);
         reached = lender.refuse == 0;
         lender.refuse = 0;
         release_blocks();
@@ -1021,12 +1037,12 @@ static void a_page_refused_at_any_call_loses_nothing(void **state)
 static void without_a_page_from_some_call_on_nothing_is_lost(void **state)
 {
     vmem_t *arena = make_memory(MEMORY);
-    unsigned refused = 0;
 
     (void)state;
+    refused = 0;
     hold_blocks(sizeof(struct vmem_cache));
     lender.refuse_all = true;
-    live_with_refusals(arena, &refused);
+    live_with_refusals(arena);
     lender.refuse_all = false;
     release_blocks();
     vmem_reap(arena);
@@ -1068,16 +1084,17 @@ static void an_import_refused_at_any_call_loses_nothing(void **state)
                                        .import = broker_import,
                                        .release = broker_release,
                                        .ctx = &broker};
-    unsigned refused = 0, n = 0;
+    unsigned n = 0;
     vmem_t *arena;
 
     (void)state;
+    refused = 0;
     broker = (struct broker){.source = make_memory(MEMORY)};
     arena = make_params(&params);
     do {
         broker.calls = 0;
         broker.fail_at = ++n;
-        live_with_refusals(arena, &refused);
+        live_with_refusals(arena);
         vmem_reap(arena);
         assert_layout(arena, MEMORY, "");
         assert_layout(broker.source, MEMORY, "[.1]");
