@@ -4,6 +4,7 @@
  * contents that stay, misuse that is told and not obeyed, and what is left when something is
  * refused.
  */
+#define _DEFAULT_SOURCE /* for mmap */
 #include "support.h"
 
 #include <vmem/heap.h>
@@ -12,6 +13,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum {
     MEMORY = 1 << 22,
@@ -592,6 +594,28 @@ static void realloc_keeps_the_contents(void **state)
         check_heap(heap);
     }
     done(heap);
+}
+
+/* The last block before memory that cannot be read. */
+static void realloc_reads_no_further_than_the_block(void **state)
+{
+    enum { SIZE = 1 << 20 };
+    char *mapped = mmap(NULL, 2 * SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    vmem_t *arena = make((vmem_addr_t)(uintptr_t)mapped, SIZE, GRANULE, 0);
+    vmem_heap_t *heap = make_heap(arena);
+    char *block = vmem_heap_alloc(heap, LARGE, VMEM_LASTFIT);
+
+    (void)state;
+    assert_ptr_not_equal(mapped, MAP_FAILED);
+    assert_int_equal(mprotect(mapped + SIZE, SIZE, PROT_NONE), 0);
+    assert_ptr_equal(block + vmem_heap_usable_size(heap, block), mapped + SIZE);
+    fill(block, LARGE, 9);
+    block = vmem_heap_realloc(heap, block, 4 * LARGE, 0);
+    assert_filled(block, LARGE, 9);
+    give_block(heap, block);
+    done(heap);
+    unmake(arena);
+    assert_int_equal(munmap(mapped, 2 * SIZE), 0);
 }
 
 static void realloc_keeps_the_alignment(void **state)
@@ -1574,6 +1598,7 @@ int main(void)
         WITH_AND_WITHOUT(free_sized_knows_small_blocks_that_are_large),
         WITH_AND_WITHOUT(free_sized_knows_blocks_that_have_become_small_where_they_stand),
         WITH_AND_WITHOUT(realloc_keeps_the_contents),
+        ONCE(realloc_reads_no_further_than_the_block),
         WITH_AND_WITHOUT(realloc_keeps_the_alignment),
         ONCE(realloc_of_null_allocates),
         ONCE(realloc_within_a_class_stays),
