@@ -20,7 +20,7 @@
 #include "clock.h"
 #include "rivals.h"
 
-enum { THREADS = 2, ROUNDS = 6, RUNS = 30, PAIRS = 200000 };
+enum { THREADS = 2, ROUNDS = 6, RUNS = 60, PAIRS = 100000, PATIENCE = 10000 };
 
 /* What the threads of one round share. */
 struct round {
@@ -37,12 +37,16 @@ struct worker {
     unsigned number;
 };
 
-/* Waits until all threads of the round have come here so often. */
+/* Waits until all threads of the round have come here so often; lets others run only if that takes
+   long, so that threads that both have a core go on at the same moment. */
 static void meet(struct round *round, unsigned often)
 {
+    unsigned looks = 0;
+
     __atomic_fetch_add(&round->arrived, 1, __ATOMIC_ACQ_REL);
     while (__atomic_load_n(&round->arrived, __ATOMIC_ACQUIRE) < often * round->threads)
-        (void)sched_yield();
+        if (++looks > PATIENCE)
+            (void)sched_yield();
 }
 
 static void *work(void *ctx)
