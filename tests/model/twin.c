@@ -437,6 +437,8 @@ static const char *judge_refusal(const struct twin *twin, const struct request *
         return "refused, although a hole fits";
     if (!refusal->valid || refusal->no_pages)
         return NULL;
+    if (twin->source == NULL && r->size > model_stats(&twin->model).total)
+        return NULL; /* whoever gave up what, it would not do */
     if (!refusal->fits && !source_is_fickle(twin) && model_can_import(&twin->model, r))
         return "refused, although the source has room";
     if (!refusal->fits && model_fits(&twin->model, r) &&
