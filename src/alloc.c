@@ -175,11 +175,11 @@ int vmem_commit(vmem_t *arena, const struct vmem_request *request, const struct 
     return 0;
 }
 
-static void count_failure(vmem_t *arena)
+void vmem_count_failure(vmem_t *arena, int by)
 {
     unsigned long state = vmem_port_lock(&arena->lock);
 
-    arena->fails++;
+    arena->fails += (uint64_t)(int64_t)by;
     vmem_port_unlock(&arena->lock, state);
 }
 
@@ -215,6 +215,12 @@ static int serve(vmem_t *arena, const struct vmem_request *request, unsigned fla
     return error;
 }
 
+/* Whether all of the arena could hold the request. Its total is 0 also where that is 2^64. */
+static bool may_ever_fit(const vmem_t *arena, const struct vmem_request *request)
+{
+    return arena->imports || arena->total == 0 || request->size <= arena->total;
+}
+
 /* The same, and whatever else may help. */
 static int serve_with_pressure(vmem_t *arena, const struct vmem_request *request, unsigned flags,
                                vmem_addr_t *addrp, uintptr_t caller)
@@ -223,14 +229,14 @@ static int serve_with_pressure(vmem_t *arena, const struct vmem_request *request
 
     if (request->size == 0)
         return -VMEM_ENOSPC; /* larger than the address space */
-    if (arena->qcaches != NULL) {
+    if (arena->qcaches != NULL && may_ever_fit(arena, request)) {
         error = serve_from_arena(arena, request, addrp, caller);
         if (error == 0)
             return 0;
         vmem_quantum_strip(arena);
     }
     error = serve(arena, request, flags, addrp, caller);
-    if (error != 0 && error != -VMEM_EINVAL && vmem_relieve(arena))
+    if (error != 0 && error != -VMEM_EINVAL && may_ever_fit(arena, request) && vmem_relieve(arena))
         error = serve(arena, request, flags, addrp, caller);
     return error;
 }
@@ -249,7 +255,7 @@ int vmem_allocate(vmem_t *arena, vmem_size_t size, const struct vmem_constraints
 
     error = serve_with_pressure(arena, &request, flags, addrp, caller);
     if (error != 0)
-        count_failure(arena);
+        vmem_count_failure(arena, 1);
     return error;
 }
 
@@ -364,34 +370,32 @@ static __attribute__((noinline)) int take_first(vmem_t *arena, unsigned list, vm
     return finish(arena, link, tag, addrp, state, caller);
 }
 
-/* A size that a quantum cache serves. */
-VMEM_INLINE int alloc_cached(vmem_t *arena, vmem_size_t size, vmem_addr_t *addrp, uintptr_t caller)
-{
-    const vmem_cache_t *cache = VMEM_READ_ACQUIRE(arena->qcaches[vmem_quantum_index(arena, size)]);
-
-    if (VMEM_LIKELY(!VMEM_CONFIG_DEBUG && vmem_magazine_pop(cache, addrp)))
-        return 0;
-    return vmem_quantum_alloc(arena, size, addrp, caller);
-}
-
 int vmem_alloc(vmem_t *arena, vmem_size_t size, unsigned flags, vmem_addr_t *addrp)
 {
-    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
     unsigned long state;
     struct vmem_tag *tag;
     vmem_link_t link;
     unsigned list;
 
     if (VMEM_UNLIKELY(flags != VMEM_INSTANTFIT))
-        return alloc_other(arena, size, flags, addrp, caller);
+        return alloc_other(arena, size, flags, addrp, (uintptr_t)__builtin_return_address(0));
     if (VMEM_UNLIKELY(arena == NULL))
-        return alloc_slowly(arena, size, VMEM_INSTANTFIT, addrp, caller);
+        return alloc_slowly(arena, size, VMEM_INSTANTFIT, addrp,
+                            (uintptr_t)__builtin_return_address(0));
     if (VMEM_UNLIKELY(addrp == NULL))
-        return alloc_slowly(arena, size, VMEM_INSTANTFIT, addrp, caller);
-    if (vmem_quantum_serves(arena, size))
-        return alloc_cached(arena, size, addrp, caller);
+        return alloc_slowly(arena, size, VMEM_INSTANTFIT, addrp,
+                            (uintptr_t)__builtin_return_address(0));
+    if (vmem_quantum_serves(arena, size)) {
+        const vmem_cache_t *cache =
+            VMEM_READ_ACQUIRE(arena->qcaches[vmem_quantum_index(arena, size)]);
+
+        if (VMEM_LIKELY(!VMEM_CONFIG_DEBUG && vmem_magazine_pop(cache, addrp)))
+            return 0;
+        return vmem_quantum_alloc(arena, size, addrp, (uintptr_t)__builtin_return_address(0));
+    }
     if (VMEM_UNLIKELY(vmem_round(arena, size) == 0))
-        return alloc_slowly(arena, size, VMEM_INSTANTFIT, addrp, caller);
+        return alloc_slowly(arena, size, VMEM_INSTANTFIT, addrp,
+                            (uintptr_t)__builtin_return_address(0));
     size = vmem_round(arena, size);
 
     state = vmem_port_lock(&arena->lock);
@@ -400,12 +404,15 @@ int vmem_alloc(vmem_t *arena, vmem_size_t size, unsigned flags, vmem_addr_t *add
         link = arena->freelist.heads[list];
         tag = vmem_tag_at(link);
         if (tag->size == size)
-            return take_first(arena, list, link, addrp, tag, state, caller);
+            return take_first(arena, list, link, addrp, tag, state,
+                              (uintptr_t)__builtin_return_address(0));
         if (VMEM_LIKELY(arena->stash[VMEM_STASH_SEGMENTS].first != 0))
-            return carve_first(arena, list, size, addrp, state, caller);
+            return carve_first(arena, list, size, addrp, state,
+                               (uintptr_t)__builtin_return_address(0));
     }
     vmem_port_unlock(&arena->lock, state);
-    return alloc_slowly(arena, size, VMEM_INSTANTFIT, addrp, caller);
+    return alloc_slowly(arena, size, VMEM_INSTANTFIT, addrp,
+                        (uintptr_t)__builtin_return_address(0));
 }
 
 int vmem_xalloc(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *c, unsigned flags,

@@ -41,14 +41,13 @@ static void enlist(vmem_t *arena)
     vmem_port_unlock(&arenas.lock, state);
 }
 
-/* Takes an arena off the list; false: it is in use. */
-static bool delist(vmem_t *arena)
+/* Takes an arena off the list; -VMEM_EBUSY: another imports from it, or (*pinned) looks at it. */
+static int delist(vmem_t *arena, bool *pinned)
 {
     unsigned long state = vmem_port_lock(&arenas.lock);
-    unsigned long arena_state = vmem_port_lock(&arena->lock);
-    bool idle = arena->hash.count == 0 && arena->children == 0 && arena->pins == 0;
+    bool idle = arena->children == 0 && arena->pins == 0;
 
-    vmem_port_unlock(&arena->lock, arena_state);
+    *pinned = arena->pins > 0;
     if (idle) {
         vmem_t *prev = NULL;
 
@@ -62,7 +61,7 @@ static bool delist(vmem_t *arena)
             arenas.last = prev;
     }
     vmem_port_unlock(&arenas.lock, state);
-    return idle;
+    return idle ? 0 : -VMEM_EBUSY;
 }
 
 /* A source has one arena less that imports from it; not before its last span is back. */
@@ -87,13 +86,23 @@ vmem_t *vmem_pin_next(uint32_t after)
     return arena;
 }
 
-vmem_t *vmem_pin_before(uint32_t before)
+/* Whether an arena is another than `source` and imports from it. */
+static bool imports_from(const vmem_t *arena, const vmem_t *source)
+{
+    do
+        arena = arena->source;
+    while (arena != NULL && arena != source);
+    return arena != NULL;
+}
+
+vmem_t *vmem_pin_before(uint32_t before, const vmem_t *source)
 {
     unsigned long state = vmem_port_lock(&arenas.lock);
     vmem_t *arena = NULL;
 
     for (vmem_t *a = arenas.first; a != NULL && a->id < before; a = a->next)
-        arena = a;
+        if (source == NULL || imports_from(a, source))
+            arena = a;
     if (arena != NULL)
         arena->pins++;
     vmem_port_unlock(&arenas.lock, state);
@@ -147,7 +156,8 @@ static void init(vmem_t *arena, const struct vmem_params *params)
     arena->ctx = params->ctx;
     arena->imports = params->source != NULL || params->import != NULL;
     arena->depth = params->source != NULL ? (uint8_t)(params->source->depth + 1) : 0;
-    vmem_hash_init(&arena->hash, arena->imports || vmem_is_ordered(arena));
+    vmem_hash_init(&arena->hash,
+                   arena->imports || vmem_is_ordered(arena) || params->qcache_max != 0);
     quanta = vmem_shift_right(params->size, (unsigned)arena->quantum_shift);
     arena->freelist.sublist_bits =
         !arena->imports && quanta != 0 && quanta <= vmem_bit(VMEM_SMALL_BITS)
@@ -195,7 +205,7 @@ static void dismantle(vmem_t *arena)
                         vmem_tag_at(arena->anchor));
     vmem_pool_return(&arena->stash[VMEM_STASH_SEGMENTS]);
     vmem_pool_return(&arena->stash[VMEM_STASH_SPANS]);
-    vmem_quantum_dismantle(arena);
+    vmem_quantum_destroy(arena);
     vmem_freelist_destroy(arena);
     vmem_hash_destroy(&arena->hash);
     vmem_pool_free(arena, sizeof *arena);
@@ -250,30 +260,24 @@ static vmem_size_t used(vmem_t *arena)
     return stats.in_use;
 }
 
-/* Whether only quantum caches, of which nothing is out, have anything of the arena. */
-static bool is_unused(vmem_t *arena)
-{
-    const vmem_cache_t *cache = arena->caches;
-
-    while (cache != NULL && (cache->flags & VMEM_CACHE_QUANTUM) != 0)
-        cache = cache->next;
-    return cache == NULL && arena->children == 0 && used(arena) == 0;
-}
-
 int vmem_destroy(vmem_t *arena)
 {
     uintptr_t caller = (uintptr_t)__builtin_return_address(0);
+    bool pinned = false;
 
     if (arena == NULL)
         return vmem_fault_report(NULL, VMEM_FAULT_PARAMETER, "vmem_destroy", "arena is NULL", 0, 0,
                                  caller);
-    if (!is_unused(arena) || !vmem_quantum_destroy(arena) || !delist(arena)) {
-        (void)vmem_fault_report(arena, VMEM_FAULT_BUSY, "vmem_destroy",
-                                "busy: segments are allocated, another arena imports from it, a "
-                                "cache uses it, or it is being reaped or printed",
-                                0, used(arena), caller);
+    if (used(arena) != 0 || !vmem_cache_are_quantum(arena, &pinned) ||
+        delist(arena, &pinned) != 0) {
+        if (!pinned)
+            (void)vmem_fault_report(arena, VMEM_FAULT_BUSY, "vmem_destroy",
+                                    "busy: segments are allocated, another arena imports from it, "
+                                    "or a cache uses it",
+                                    0, used(arena), caller);
         return -VMEM_EBUSY;
     }
+    vmem_quantum_destroy(arena);
     release_spans(arena);
     if (arena->source != NULL)
         leave(arena->source);

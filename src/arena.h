@@ -75,7 +75,6 @@ struct vmem {
     /* Quantum caches: one for each size, in quanta, that is cached (quantum.c). */
     vmem_size_t qcache_max; /* 0: none */
     struct vmem_cache **qcaches;
-    uintptr_t reclaiming; /* the thread that has reclaim functions called for this arena */
 
     vmem_size_t in_use;
     vmem_size_t total;
@@ -163,6 +162,9 @@ bool vmem_fit(const struct vmem_request *request, vmem_addr_t cursor, vmem_addr_
  */
 int vmem_prepare(vmem_t *arena, uint32_t segments, uint32_t spans, unsigned long *state);
 
+/* Counts a refusal, or takes one back that is none after all. Without the lock. */
+void vmem_count_failure(vmem_t *arena, int by);
+
 /* Finds a place by the request's policy; false: there is none. With the lock. */
 bool vmem_search(vmem_t *arena, const struct vmem_request *request, struct vmem_place *place);
 
@@ -220,20 +222,27 @@ bool vmem_release_kept(vmem_t *arena);
  */
 vmem_t *vmem_pin_next(uint32_t after);
 
-/* The same with the largest id below `before`: what imports comes before what it imports from. */
-vmem_t *vmem_pin_before(uint32_t before);
+/*
+ * The same with the largest id below `before`: what imports comes before what it imports from.
+ * source: only of arenas that import from it, through others or not; NULL: of all.
+ */
+vmem_t *vmem_pin_before(uint32_t before, const vmem_t *source);
 void vmem_unpin(vmem_t *arena);
 
 /* pressure.c */
 
 /*
- * Has the caches over an arena, and the arenas that import from it, give up what they keep; false:
- * there are none. Without the lock.
+ * Has the caches over an arena, and the arenas that import from it, give up what they keep;
+ * whether anything has come back to it. Without the lock.
  */
 bool vmem_relieve(vmem_t *source);
 
-/* Reaps all caches over an arena. Without the lock. */
+/* Reaps all caches over an arena, unless this thread is inside a reap. Without the lock. */
 void vmem_reap_caches(vmem_t *arena);
+
+/* Around a reap; false: this thread is inside one, and is not to begin another. */
+bool vmem_reap_begin(void);
+void vmem_reap_end(void);
 
 /* walk.c */
 

@@ -113,6 +113,20 @@ void vmem_cache_unpin(vmem_cache_t *cache)
     vmem_port_unlock(&caches.lock, state);
 }
 
+bool vmem_cache_are_quantum(vmem_t *arena, bool *pinned)
+{
+    unsigned long state = vmem_port_lock(&caches.lock);
+    bool quantum = true;
+
+    for (const vmem_cache_t *cache = arena->caches; cache != NULL; cache = cache->next) {
+        quantum = quantum && (cache->flags & VMEM_CACHE_QUANTUM) != 0;
+        *pinned = *pinned || cache->pins > 0;
+    }
+    *pinned = *pinned && quantum;
+    vmem_port_unlock(&caches.lock, state);
+    return quantum && !*pinned;
+}
+
 void vmem_cpu_drain(unsigned cpu)
 {
     uint32_t after = 0;
@@ -257,34 +271,55 @@ int vmem_cache_destroy(vmem_cache_t *cache)
  * The slow ways
  */
 
-int vmem_cache_take(vmem_cache_t *cache, unsigned flags, vmem_addr_t *addrp)
+/* Puts all objects but the first where the next allocations find them; how many in magazines. */
+static unsigned put_aside(vmem_cache_t *cache, const vmem_addr_t *objects, unsigned count)
+{
+    unsigned left = count;
+
+    while (left > 1 && vmem_magazine_free(cache, objects[left - 1]))
+        left--;
+    if (left > 1)
+        vmem_slab_give(cache, objects + 1, left - 1, "vmem_cache_alloc", 0);
+    return count - left;
+}
+
+/*
+ * An object from the slabs, and a few more for the magazine: all of them are counted as allocated
+ * until they are there, so that the books agree at any time, and then only the one.
+ */
+static __attribute__((noinline)) int take_from_slabs(vmem_cache_t *cache, unsigned flags,
+                                                     vmem_addr_t *addrp)
 {
     vmem_addr_t objects[VMEM_SLAB_BATCH];
     unsigned long state;
-    unsigned more = 0;
     unsigned count;
+    unsigned aside;
     int error;
 
-    if (vmem_magazine_alloc(cache, addrp))
-        return 0;
     count = vmem_slab_take(cache, vmem_magazine_is_online(cache) ? cache->batch : 1, flags, objects,
                            &error);
-    while (more + 1 < count && vmem_magazine_free(cache, objects[count - 1 - more]))
-        more++;
-    if (more + 1 < count)
-        vmem_slab_give(cache, objects + 1, count - 1 - more, "vmem_cache_alloc", 0);
     state = vmem_port_lock(&cache->lock);
     cache->misses++;
-    cache->frees -= more; /* which went into the magazine as if freed */
-    if (count > 0)
-        cache->allocs++;
-    else
+    cache->allocs += count;
+    if (count == 0)
         cache->fails++;
     vmem_port_unlock(&cache->lock, state);
     if (count == 0)
         return error;
+    if (count > 1) {
+        aside = put_aside(cache, objects, count);
+        state = vmem_port_lock(&cache->lock);
+        cache->allocs -= count - 1;
+        cache->frees -= aside;
+        vmem_port_unlock(&cache->lock, state);
+    }
     *addrp = objects[0];
     return 0;
+}
+
+int vmem_cache_take(vmem_cache_t *cache, unsigned flags, vmem_addr_t *addrp)
+{
+    return vmem_magazine_alloc(cache, addrp) ? 0 : take_from_slabs(cache, flags, addrp);
 }
 
 void vmem_cache_put(vmem_cache_t *cache, vmem_addr_t addr, const char *call, uintptr_t caller)
@@ -386,17 +421,18 @@ void vmem_cache_free(vmem_cache_t *cache, void *object)
 
 void vmem_cache_strip(vmem_cache_t *cache)
 {
+    if (cache->reclaim != NULL)
+        cache->reclaim(cache->ctx);
     vmem_magazine_reap(cache);
     vmem_slab_reap(cache);
 }
 
 void vmem_cache_reap(vmem_cache_t *cache)
 {
-    if (cache == NULL)
+    if (cache == NULL || !vmem_reap_begin())
         return;
-    if (cache->reclaim != NULL)
-        cache->reclaim(cache->ctx);
     vmem_cache_strip(cache);
+    vmem_reap_end();
 }
 
 bool vmem_cache_trim(vmem_cache_t *cache)
@@ -441,7 +477,9 @@ static void describe(const vmem_cache_t *cache, const struct vmem_slab *slab, ui
     if (!object->in_slab)
         (void)vmem_magazine_rounds(cache, compare, &search);
     object->in_magazine = search.found;
+    object->out = !object->in_slab && !object->in_magazine;
 #if VMEM_CONFIG_DEBUG
+    object->out = vmem_slab_bit(vmem_slab_out_map(cache, slab), i);
     if (vmem_slab_callers(cache, slab) != NULL)
         object->caller = vmem_slab_callers(cache, slab)[i];
 #endif
@@ -587,6 +625,19 @@ static enum vmem_fault_kind check_locked(vmem_cache_t *cache, vmem_addr_t *at)
     if (check.found)
         return VMEM_FAULT_INDEX;
     return vmem_cache_out(cache) + rounds == cache->taken ? VMEM_FAULT_NONE : VMEM_FAULT_SUM;
+}
+
+int vmem_cache_check_slabs(vmem_cache_t *cache)
+{
+    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
+    unsigned long state = vmem_port_lock(&cache->lock);
+    vmem_addr_t at = 0;
+    enum vmem_fault_kind kind = vmem_slab_check(cache, &at);
+
+    vmem_port_unlock(&cache->lock, state);
+    if (kind != VMEM_FAULT_NONE)
+        (void)vmem_fault_named(cache->name, kind, "vmem_check", NULL, at, 0, 0, 0, 0, caller);
+    return (int)kind;
 }
 
 int vmem_cache_check(vmem_cache_t *cache)

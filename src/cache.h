@@ -30,7 +30,8 @@ struct vmem_object {
     vmem_addr_t addr; /*    and the object that contains the address; */
     vmem_size_t size; /*    0: it lies between the objects */
     bool in_slab;     /* free in its slab, */
-    bool in_magazine; /*    or waiting in a magazine, or else handed out */
+    bool in_magazine; /*    or seen in a magazine (where it may just have been), */
+    bool out;         /*    or handed out: certain with VMEM_CONFIG_DEBUG */
     uintptr_t caller; /* who allocated it: 0 without VMEM_CONFIG_DEBUG */
 };
 
@@ -168,8 +169,11 @@ void vmem_cache_dismantle(vmem_cache_t *cache);
 int vmem_cache_take(vmem_cache_t *cache, unsigned flags, vmem_addr_t *addrp);
 void vmem_cache_put(vmem_cache_t *cache, vmem_addr_t addr, const char *call, uintptr_t caller);
 
-/* Gives back all that is not in use: the reap without the reclaim function. */
+/* Gives back all that is not in use. The caller has begun a reap (vmem_reap_begin). */
 void vmem_cache_strip(vmem_cache_t *cache);
+
+/* Verifies the slabs, and leaves alone what moves while others use the cache. */
+int vmem_cache_check_slabs(vmem_cache_t *cache);
 
 /* Objects handed out, less loose segments taken in: exact while nobody else uses the cache. */
 vmem_word_t vmem_cache_out(const vmem_cache_t *cache);
@@ -180,6 +184,9 @@ vmem_word_t vmem_cache_out(const vmem_cache_t *cache);
  */
 vmem_cache_t *vmem_cache_pin_next(vmem_t *arena, uint32_t after);
 void vmem_cache_unpin(vmem_cache_t *cache);
+
+/* Whether all caches over an arena are its own quantum caches, and none is *pinned. */
+bool vmem_cache_are_quantum(vmem_t *arena, bool *pinned);
 
 /* False: the address is in no slab of this cache. O(rounds of the cache). Without a lock. */
 bool vmem_cache_find(vmem_cache_t *cache, vmem_addr_t addr, struct vmem_object *object);

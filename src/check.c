@@ -10,6 +10,7 @@
 #include "cache.h"
 #include "freelist.h"
 #include "hash.h"
+#include "id.h"
 #include "tree.h"
 
 struct recount {
@@ -137,8 +138,8 @@ static enum vmem_fault_kind check_locked(const vmem_t *arena, struct recount *co
     return VMEM_FAULT_NONE;
 }
 
-/* The caches over an arena; their slabs have tags as well. */
-static enum vmem_fault_kind check_caches(vmem_t *arena, size_t *tags)
+/* The caches over an arena; their slabs have tags as well. Alone: nothing else runs. */
+static enum vmem_fault_kind check_caches(vmem_t *arena, bool alone, size_t *tags)
 {
     enum vmem_fault_kind kind = VMEM_FAULT_NONE;
     uint32_t after = 0;
@@ -146,7 +147,8 @@ static enum vmem_fault_kind check_caches(vmem_t *arena, size_t *tags)
 
     while (kind == VMEM_FAULT_NONE && (cache = vmem_cache_pin_next(arena, after)) != NULL) {
         after = cache->id;
-        kind = (enum vmem_fault_kind)vmem_cache_check(cache);
+        kind =
+            (enum vmem_fault_kind)(alone ? vmem_cache_check(cache) : vmem_cache_check_slabs(cache));
         *tags += cache->slabs.count;
         vmem_cache_unpin(cache);
     }
@@ -154,7 +156,7 @@ static enum vmem_fault_kind check_caches(vmem_t *arena, size_t *tags)
 }
 
 /* Checks one arena, and adds the tags that it holds to *tags. */
-static enum vmem_fault_kind check_arena(vmem_t *arena, uintptr_t caller, size_t *tags)
+static enum vmem_fault_kind check_arena(vmem_t *arena, bool alone, uintptr_t caller, size_t *tags)
 {
     struct recount count = {.at = 0};
     unsigned long state = vmem_port_lock(&arena->lock);
@@ -165,7 +167,21 @@ static enum vmem_fault_kind check_arena(vmem_t *arena, uintptr_t caller, size_t 
     vmem_port_unlock(&arena->lock, state);
     if (kind != VMEM_FAULT_NONE)
         (void)vmem_fault_report(arena, kind, "vmem_check", NULL, count.at, 0, caller);
-    return kind != VMEM_FAULT_NONE ? kind : check_caches(arena, tags);
+    return kind != VMEM_FAULT_NONE ? kind : check_caches(arena, alone, tags);
+}
+
+static enum vmem_fault_kind check_ids(void)
+{
+    enum vmem_fault_kind kind = VMEM_FAULT_NONE;
+    uint32_t after = 0;
+    vmem_id_t *space;
+
+    while (kind == VMEM_FAULT_NONE && (space = vmem_id_pin_next(after)) != NULL) {
+        after = space->id;
+        kind = (enum vmem_fault_kind)vmem_id_check(space);
+        vmem_id_unpin(space);
+    }
+    return kind;
 }
 
 int vmem_check(vmem_t *arena)
@@ -176,12 +192,14 @@ int vmem_check(vmem_t *arena)
     size_t tags = 0;
 
     if (arena != NULL)
-        return (int)check_arena(arena, caller, &tags);
+        return (int)check_arena(arena, false, caller, &tags);
     while (kind == VMEM_FAULT_NONE && (arena = vmem_pin_next(after)) != NULL) {
         after = arena->id;
-        kind = check_arena(arena, caller, &tags);
+        kind = check_arena(arena, true, caller, &tags);
         vmem_unpin(arena);
     }
+    if (kind == VMEM_FAULT_NONE)
+        kind = check_ids();
     if (kind == VMEM_FAULT_NONE && !vmem_pool_check(tags)) {
         kind = VMEM_FAULT_TAGS;
         (void)vmem_fault_report(NULL, kind, "vmem_check", NULL, 0, tags, caller);

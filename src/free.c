@@ -93,13 +93,15 @@ static __attribute__((noinline)) void free_slowly(vmem_t *arena, vmem_addr_t add
     state = vmem_port_lock(&arena->lock);
     at = vmem_hash_find(&arena->hash, addr);
     link = *at;
+    if (arena->qcaches != NULL && vmem_quantum_may_own(arena, link, size)) {
+        vmem_port_unlock(&arena->lock, state);
+        if (vmem_quantum_return(arena, addr, size, call, caller))
+            return;
+        state = vmem_port_lock(&arena->lock);
+        at = vmem_hash_find(&arena->hash, addr);
+        link = *at;
+    }
     if (link == 0 || vmem_tag_at(link)->size != vmem_round(arena, size)) {
-        if (arena->qcaches != NULL) {
-            vmem_port_unlock(&arena->lock, state);
-            if (vmem_quantum_return(arena, addr, size, call, caller))
-                return;
-            state = vmem_port_lock(&arena->lock);
-        }
         vmem_fault_misuse(arena, call, addr, size, caller, state);
         return;
     }
@@ -171,29 +173,21 @@ void vmem_free_segment(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, const 
     free_slowly(arena, addr, size, call, caller);
 }
 
-/* What no quantum cache serves. Apart, so that what one serves need not save a register. */
-static __attribute__((noinline)) void free_uncached(vmem_t *arena, vmem_addr_t addr,
-                                                    vmem_size_t size, uintptr_t caller)
-{
-    free_segment(arena, addr, size, "vmem_free", caller);
-}
-
 void vmem_free(vmem_t *arena, vmem_addr_t addr, vmem_size_t size)
 {
-    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
     const vmem_cache_t *cache;
 
     if (VMEM_UNLIKELY(arena == NULL)) {
-        free_slowly(arena, addr, size, "vmem_free", caller);
+        free_slowly(arena, addr, size, "vmem_free", (uintptr_t)__builtin_return_address(0));
         return;
     }
     if (!vmem_quantum_serves(arena, size)) {
-        free_uncached(arena, addr, size, caller);
+        free_segment(arena, addr, size, "vmem_free", (uintptr_t)__builtin_return_address(0));
         return;
     }
     cache = VMEM_READ_ACQUIRE(arena->qcaches[vmem_quantum_index(arena, size)]);
     if (VMEM_UNLIKELY(VMEM_CONFIG_DEBUG || !vmem_magazine_push(cache, addr)))
-        vmem_quantum_free(arena, addr, size, caller);
+        vmem_quantum_free(arena, addr, size, (uintptr_t)__builtin_return_address(0));
 }
 
 void vmem_xfree(vmem_t *arena, vmem_addr_t addr, vmem_size_t size)

@@ -763,7 +763,7 @@ static bool serves(vmem_heap_t *heap, vmem_addr_t addr, const struct vmem_block 
         return has_size(heap, block, size);
     if (size <= heap->largest && block->align <= heap->largest)
         return false;
-    return resize_large(heap, addr, block, size, flags) || size <= block->size;
+    return resize_large(heap, addr, block, size, flags);
 }
 
 void *vmem_heap_realloc(vmem_heap_t *heap, void *block, size_t size, unsigned flags)

@@ -11,14 +11,14 @@
  * 2. The common path takes no lock: it pins the CPU, so that nobody else runs there
  *    (magazine.h). A CPU's structure is written by that CPU alone.
  * 3. Except that another CPU, in a reap, may ask for the magazines: it sets `wanted`, and
- *    `limit` to NULL, so that the next free finds no room and comes here. If that zero is
- * overwritten by an exchange at the same moment, the exchange after it finds `wanted`.
+ *    `limit` to NULL, so that the next free finds no room and comes here. If that is
+ *    overwritten by an exchange at the same moment, the exchange after it finds `wanted`.
  * 4. A magazine is a block of the tag pool. It knows its own capacity, so magazines of
  *    several sizes can be about: those that are not of the present size are given back when they
  *    come to the depot empty. Changing the size moves no round.
- * 5. Contention at the depot raises the size. A port's lock need not tell whether it had to wait,
- * so a visit counts as contended if the visit before was another CPU's, which has at least taken
- *    the lock's line of memory away. A reap lowers the size to what it was at first.
+ * 5. Contention at the depot raises the size. A port's lock need not tell whether it had to
+ *    wait, so a visit counts as contended if the visit before was another CPU's, which has at
+ *    least taken the lock's line of memory away. A reap lowers the size to what it was at first.
  * 6. `least` of a depot's list is how many magazines nobody needed since the last trim: that many
  *    are not in the working set.
  *
@@ -69,13 +69,22 @@ size_t vmem_magazine_capacity(const vmem_cache_t *cache)
 
 /* How many CPUs may use magazines; one that is alone may from the start. */
 static unsigned online = VMEM_CPUS == 1 ? 1 : 0;
+static vmem_port_lock_t online_lock = VMEM_PORT_LOCK_INIT;
 
 void vmem_cpus_online(unsigned count)
 {
+    unsigned long state = vmem_port_lock(&online_lock);
+
     if (count > VMEM_CPUS)
         count = VMEM_CPUS;
-    if (count > VMEM_READ_ONCE(online))
+    if (count > online)
         VMEM_WRITE_ONCE(online, count);
+    vmem_port_unlock(&online_lock, state);
+}
+
+static bool may_have(const vmem_cache_t *cache, unsigned i)
+{
+    return i < VMEM_READ_ONCE(online) && (cache->flags & VMEM_CACHE_NO_MAGAZINES) == 0;
 }
 
 bool vmem_magazine_is_online(const vmem_cache_t *cache)
@@ -84,7 +93,7 @@ bool vmem_magazine_is_online(const vmem_cache_t *cache)
     unsigned i = vmem_port_pin(&pinned);
 
     vmem_port_unpin(pinned);
-    return i < VMEM_READ_ONCE(online) && (cache->flags & VMEM_CACHE_NO_MAGAZINES) == 0;
+    return may_have(cache, i);
 }
 
 /*
@@ -162,16 +171,27 @@ static void visit(vmem_cache_t *cache, unsigned cpu)
  * A CPU's magazines. Pinned to it.
  */
 
-static void set_loaded(struct vmem_cpu *cpu, struct vmem_magazine *magazine)
+static void set_rounds(struct vmem_cpu *cpu, struct vmem_magazine *magazine)
 {
-    vmem_addr_t *bottom = magazine != NULL ? magazine->round : NULL;
-    uint32_t rounds = magazine != NULL ? magazine->rounds : 0;
+    vmem_addr_t *bottom = magazine->round;
 
     VMEM_WRITE_ONCE(cpu->loaded, magazine);
     VMEM_WRITE_ONCE(cpu->bottom, bottom);
-    VMEM_WRITE_ONCE(cpu->top, magazine != NULL ? bottom + rounds : NULL);
-    VMEM_WRITE_ONCE(cpu->limit, magazine != NULL ? bottom + magazine->capacity : NULL);
-    VMEM_WRITE_ONCE(cpu->received, cpu->received + rounds);
+    VMEM_WRITE_ONCE(cpu->top, bottom + magazine->rounds);
+    VMEM_WRITE_ONCE(cpu->limit, bottom + magazine->capacity);
+    VMEM_OWN_ADD(cpu->received, magazine->rounds);
+}
+
+static void set_loaded(struct vmem_cpu *cpu, struct vmem_magazine *magazine)
+{
+    if (magazine != NULL) {
+        set_rounds(cpu, magazine);
+        return;
+    }
+    VMEM_WRITE_ONCE(cpu->loaded, NULL);
+    VMEM_WRITE_ONCE(cpu->bottom, NULL);
+    VMEM_WRITE_ONCE(cpu->top, NULL);
+    VMEM_WRITE_ONCE(cpu->limit, NULL);
 }
 
 /* Unloads the magazine; its rounds are written into it. */
@@ -183,16 +203,20 @@ static struct vmem_magazine *unload(struct vmem_cpu *cpu)
         uint32_t rounds = (uint32_t)(cpu->top - cpu->bottom);
 
         VMEM_WRITE_ONCE(magazine->rounds, rounds);
-        VMEM_WRITE_ONCE(cpu->received, cpu->received - rounds);
+        VMEM_OWN_ADD(cpu->received, -(vmem_word_t)rounds);
     }
     return magazine;
 }
 
+/* Where there is a previous one, one is loaded, too. */
 static void swap(struct vmem_cpu *cpu)
 {
-    struct vmem_magazine *loaded = unload(cpu);
+    struct vmem_magazine *loaded = cpu->loaded;
+    uint32_t rounds = (uint32_t)(cpu->top - cpu->bottom);
 
-    set_loaded(cpu, cpu->previous);
+    VMEM_WRITE_ONCE(loaded->rounds, rounds);
+    VMEM_OWN_ADD(cpu->received, -(vmem_word_t)rounds);
+    set_rounds(cpu, cpu->previous);
     VMEM_WRITE_ONCE(cpu->previous, loaded);
 }
 
@@ -212,7 +236,7 @@ static bool attach(vmem_cache_t *cache, unsigned i)
     struct vmem_cpu *cpu;
     unsigned long state;
 
-    if (!vmem_magazine_is_online(cache))
+    if (!may_have(cache, i) || vmem_pool_is_nested()) /* a block of 64 bytes is a node */
         return false;
     cpu = (struct vmem_cpu *)vmem_pool_alloc(64);
     if (cpu == NULL)
@@ -267,13 +291,15 @@ void vmem_magazine_drain(vmem_cache_t *cache, unsigned i)
     drain_and_unpin(cache, VMEM_READ_ACQUIRE(cache->cpus[i]), pinned);
 }
 
-/* The CPU is whichever this is now: a thread may have moved since it last looked. */
-static void drain_self(vmem_cache_t *cache)
+/* The CPU is whichever this is now, and is returned: a thread may have moved since it last looked.
+ */
+static unsigned drain_self(vmem_cache_t *cache)
 {
     unsigned long pinned;
     unsigned i = vmem_port_pin(&pinned);
 
-    drain_and_unpin(cache, cache->cpus[i], pinned);
+    drain_and_unpin(cache, VMEM_READ_ACQUIRE(cache->cpus[i]), pinned);
+    return i;
 }
 
 /*
@@ -309,11 +335,15 @@ bool vmem_magazine_alloc(vmem_cache_t *cache, vmem_addr_t *addrp)
     struct vmem_cpu *cpu = cache->cpus[i];
     bool found = false;
 
-    if (cpu != &vmem_no_cpu && VMEM_READ_ONCE(cpu->wanted) == 0)
+    if (VMEM_UNLIKELY(VMEM_READ_ONCE(cpu->wanted) != 0)) {
+        drain_and_unpin(cache, cpu, pinned);
+        return false;
+    }
+    if (cpu != &vmem_no_cpu)
         found = cpu->top != cpu->bottom || reload_full(cache, cpu, i, &surplus);
     if (found) {
-        *addrp = cpu->top[-1];
-        VMEM_WRITE_ONCE(cpu->top, cpu->top - 1);
+        VMEM_OWN_ADD(cpu->top, -1);
+        *addrp = *cpu->top;
     }
     vmem_port_unpin(pinned);
     free_magazine(surplus);
@@ -357,8 +387,8 @@ static bool push(vmem_cache_t *cache, vmem_addr_t addr, unsigned *ip, bool *want
         room = cpu->top < VMEM_READ_ONCE(cpu->limit) || reload_empty(cache, cpu, i);
     if (room) {
         VMEM_OWN_WRITE(*cpu->top, addr);
-        VMEM_WRITE_ONCE(cpu->top, cpu->top + 1);
-        VMEM_WRITE_ONCE(cpu->frees, cpu->frees + 1);
+        VMEM_OWN_ADD(cpu->top, 1);
+        VMEM_OWN_ADD(cpu->frees, 1);
     }
     vmem_port_unpin(pinned);
     return room;
@@ -367,9 +397,11 @@ static bool push(vmem_cache_t *cache, vmem_addr_t addr, unsigned *ip, bool *want
 /* Brings an empty magazine to the depot, for whoever comes first. */
 static bool restock(vmem_cache_t *cache)
 {
-    struct vmem_magazine *magazine = make_magazine(VMEM_READ_ONCE(cache->magazine_type));
+    struct vmem_magazine *magazine = NULL;
     unsigned long state;
 
+    if (!vmem_pool_is_nested())
+        magazine = make_magazine(VMEM_READ_ONCE(cache->magazine_type));
     if (magazine == NULL)
         return false;
     state = vmem_port_lock(&cache->lock);
@@ -388,7 +420,7 @@ bool vmem_magazine_free(vmem_cache_t *cache, vmem_addr_t addr)
         if (push(cache, addr, &i, &wanted))
             return true;
         if (wanted)
-            drain_self(cache);
+            (void)drain_self(cache);
         else if (cache->cpus[i] == &vmem_no_cpu ? !attach(cache, i) : !restock(cache))
             return false;
     }
@@ -399,25 +431,22 @@ bool vmem_magazine_free(vmem_cache_t *cache, vmem_addr_t addr)
  * Reap
  */
 
-/* Takes a magazine with rounds out of the depot and empties it; false: there is none. */
-static bool empty_one(vmem_cache_t *cache)
+/* Takes all magazines out of a list of the depot and empties them: others may fill it meanwhile. */
+static void empty_list(vmem_cache_t *cache, struct vmem_depot_list *list)
 {
     unsigned long state = vmem_port_lock(&cache->lock);
-    struct vmem_magazine *magazine = depot_take(&cache->full_magazines);
+    struct vmem_magazine *magazine = list->first;
 
+    list->first = NULL;
+    list->count = 0;
+    list->least = 0;
     vmem_port_unlock(&cache->lock, state);
-    empty_out(cache, magazine);
-    return magazine != NULL;
-}
+    while (magazine != NULL) {
+        struct vmem_magazine *next = magazine->next;
 
-static bool free_one(vmem_cache_t *cache)
-{
-    unsigned long state = vmem_port_lock(&cache->lock);
-    struct vmem_magazine *magazine = depot_take(&cache->empty_magazines);
-
-    vmem_port_unlock(&cache->lock, state);
-    free_magazine(magazine);
-    return magazine != NULL;
+        empty_out(cache, magazine);
+        magazine = next;
+    }
 }
 
 static void ask_others(vmem_cache_t *cache, unsigned self)
@@ -434,20 +463,13 @@ static void ask_others(vmem_cache_t *cache, unsigned self)
 
 void vmem_magazine_reap(vmem_cache_t *cache)
 {
-    unsigned long pinned;
-    unsigned self = vmem_port_pin(&pinned);
-    unsigned long state;
+    unsigned long state = vmem_port_lock(&cache->lock);
 
-    vmem_port_unpin(pinned);
-    state = vmem_port_lock(&cache->lock);
     VMEM_WRITE_ONCE(cache->magazine_type, cache->least_type);
     vmem_port_unlock(&cache->lock, state);
-    ask_others(cache, self);
-    drain_self(cache);
-    while (empty_one(cache))
-        ;
-    while (free_one(cache))
-        ;
+    ask_others(cache, drain_self(cache));
+    empty_list(cache, &cache->full_magazines);
+    empty_list(cache, &cache->empty_magazines);
 }
 
 void vmem_magazine_destroy(vmem_cache_t *cache)
@@ -458,27 +480,37 @@ void vmem_magazine_destroy(vmem_cache_t *cache)
             vmem_pool_free(cache->cpus[i], 64);
         cache->cpus[i] = &vmem_no_cpu;
     }
-    while (empty_one(cache))
-        ;
-    while (free_one(cache))
-        ;
+    empty_list(cache, &cache->full_magazines);
+    empty_list(cache, &cache->empty_magazines);
+}
+
+/* Empties a magazine that nobody needed since the last trim; false: there is none. */
+static bool trim_one(vmem_cache_t *cache, struct vmem_depot_list *list)
+{
+    unsigned long state = vmem_port_lock(&cache->lock);
+    struct vmem_magazine *magazine = NULL;
+
+    if (list->least > 0) {
+        list->least--;
+        magazine = depot_take(list);
+    }
+    vmem_port_unlock(&cache->lock, state);
+    empty_out(cache, magazine);
+    return magazine != NULL;
 }
 
 bool vmem_magazine_trim(vmem_cache_t *cache)
 {
-    unsigned long state = vmem_port_lock(&cache->lock);
-    size_t full = cache->full_magazines.least;
-    size_t empty = cache->empty_magazines.least;
-    unsigned step = TRIM_STEP;
+    unsigned long state;
 
-    vmem_port_unlock(&cache->lock, state);
-    for (; step > 0 && full > 0 && empty_one(cache); step--)
-        full--;
-    for (; step > 0 && empty > 0 && free_one(cache); step--)
-        empty--;
-    if (full + empty > 0 && step == 0)
-        return true;
+    for (unsigned step = 0; step < TRIM_STEP; step++)
+        if (!trim_one(cache, &cache->full_magazines) && !trim_one(cache, &cache->empty_magazines))
+            break;
     state = vmem_port_lock(&cache->lock);
+    if (cache->full_magazines.least + cache->empty_magazines.least > 0) {
+        vmem_port_unlock(&cache->lock, state);
+        return true;
+    }
     cache->full_magazines.least = cache->full_magazines.count;
     cache->empty_magazines.least = cache->empty_magazines.count;
     vmem_port_unlock(&cache->lock, state);
@@ -500,19 +532,22 @@ static size_t visit_magazine(const struct vmem_magazine *magazine, size_t rounds
 
 /*
  * With the lock, no magazine can leave a CPU, but its two may change places: one may then be seen
- * twice and the other not.
+ * twice and the other not. How many rounds are loaded is told by `top` alone, if it points into the
+ * magazine that was seen.
  */
 static size_t visit_cpu(const struct vmem_cpu *cpu,
                         void (*visit_round)(void *ctx, vmem_addr_t addr), void *ctx)
 {
     const struct vmem_magazine *loaded = VMEM_READ_ONCE(cpu->loaded);
     const struct vmem_magazine *previous = VMEM_READ_ONCE(cpu->previous);
-    size_t rounds = vmem_magazine_loaded(cpu);
     size_t count = 0;
 
-    if (loaded != NULL)
-        count += visit_magazine(loaded, rounds < loaded->capacity ? rounds : loaded->capacity,
-                                visit_round, ctx);
+    if (loaded != NULL) {
+        uintptr_t bytes = (uintptr_t)VMEM_READ_ONCE(cpu->top) - (uintptr_t)loaded->round;
+
+        if (bytes <= loaded->capacity * sizeof(vmem_addr_t))
+            count += visit_magazine(loaded, bytes / sizeof(vmem_addr_t), visit_round, ctx);
+    }
     if (previous != NULL && previous != loaded)
         count += visit_magazine(previous, VMEM_READ_ONCE(previous->rounds), visit_round, ctx);
     return count;

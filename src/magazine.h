@@ -2,8 +2,8 @@
 /*
  * magazine.h - the common paths: a round from, or into, the CPU's loaded magazine.
  *
- * What other CPUs look at now and then is read and written as single words, relaxed: that costs
- * nothing. Nothing here is ordered for them, and needs to be.
+ * What other CPUs look at now and then is read and written as single words, in no order: they only
+ * count, or look for what may have moved by the time that they have found it.
  */
 #ifndef VMEM_MAGAZINE_H
 #define VMEM_MAGAZINE_H
@@ -18,9 +18,11 @@
 #if defined(__SANITIZE_THREAD__) || defined(VMEM_THREAD_SANITIZER)
 #define VMEM_OWN_READ(x) VMEM_READ_ONCE(x)
 #define VMEM_OWN_WRITE(x, value) VMEM_WRITE_ONCE(x, value)
+#define VMEM_OWN_ADD(x, value) VMEM_WRITE_ONCE(x, (x) + (value))
 #else
 #define VMEM_OWN_READ(x) (x)
 #define VMEM_OWN_WRITE(x, value) ((x) = (value))
+#define VMEM_OWN_ADD(x, value) ((x) += (value))
 #endif
 
 /* Takes a round; false: the loaded magazine is empty. */
@@ -28,12 +30,12 @@ VMEM_INLINE bool vmem_magazine_pop(const vmem_cache_t *cache, vmem_addr_t *addrp
 {
 #if VMEM_CPUS > 0
     unsigned long state;
-    struct vmem_cpu *cpu = cache->cpus[vmem_port_pin(&state)];
-    vmem_addr_t *top = cpu->top;
+    struct vmem_cpu *cpu = VMEM_READ_ONCE(cache->cpus[vmem_port_pin(&state)]);
+    vmem_addr_t *top = VMEM_READ_ONCE(cpu->top);
 
     if (VMEM_LIKELY(top != cpu->bottom)) {
+        VMEM_OWN_ADD(cpu->top, -1);
         *addrp = top[-1];
-        VMEM_OWN_WRITE(cpu->top, top - 1);
         vmem_port_unpin(state);
         return true;
     }
@@ -50,13 +52,13 @@ VMEM_INLINE bool vmem_magazine_push(const vmem_cache_t *cache, vmem_addr_t addr)
 {
 #if VMEM_CPUS > 0
     unsigned long state;
-    struct vmem_cpu *cpu = cache->cpus[vmem_port_pin(&state)];
-    vmem_addr_t *top = cpu->top;
+    struct vmem_cpu *cpu = VMEM_READ_ONCE(cache->cpus[vmem_port_pin(&state)]);
+    vmem_addr_t *top = VMEM_READ_ONCE(cpu->top);
 
     if (VMEM_LIKELY(top < VMEM_OWN_READ(cpu->limit))) {
         VMEM_OWN_WRITE(*top, addr);
-        VMEM_OWN_WRITE(cpu->top, top + 1);
-        VMEM_OWN_WRITE(cpu->frees, cpu->frees + 1);
+        VMEM_OWN_ADD(cpu->top, 1);
+        VMEM_OWN_ADD(cpu->frees, 1);
         vmem_port_unpin(state);
         return true;
     }
@@ -77,13 +79,13 @@ VMEM_INLINE bool vmem_magazine_push_other(const vmem_cache_t *cache, vmem_addr_t
 {
 #if VMEM_CPUS > 0
     unsigned long state;
-    struct vmem_cpu *cpu = cache->cpus[vmem_port_pin(&state)];
-    vmem_addr_t *top = cpu->top;
+    struct vmem_cpu *cpu = VMEM_READ_ONCE(cache->cpus[vmem_port_pin(&state)]);
+    vmem_addr_t *top = VMEM_READ_ONCE(cpu->top);
 
     if (VMEM_LIKELY(top < VMEM_OWN_READ(cpu->limit) && top[-1] != addr)) {
         VMEM_OWN_WRITE(*top, addr);
-        VMEM_OWN_WRITE(cpu->top, top + 1);
-        VMEM_OWN_WRITE(cpu->frees, cpu->frees + 1);
+        VMEM_OWN_ADD(cpu->top, 1);
+        VMEM_OWN_ADD(cpu->frees, 1);
         vmem_port_unpin(state);
         return true;
     }
@@ -101,7 +103,7 @@ VMEM_INLINE bool vmem_magazine_has_on_top(const vmem_cache_t *cache, vmem_addr_t
     bool found = false;
 #if VMEM_CPUS > 0
     unsigned long state;
-    const struct vmem_cpu *cpu = cache->cpus[vmem_port_pin(&state)];
+    const struct vmem_cpu *cpu = VMEM_READ_ONCE(cache->cpus[vmem_port_pin(&state)]);
 
     found = cpu->top != cpu->bottom && cpu->top[-1] == addr;
     vmem_port_unpin(state);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pressure.c - what an allocation does before it fails.
+ * pressure.c - what an allocation does before it fails, and reaps of caches.
  *
  * What an arena lacks may lie with others, unused: in caches over the arena, and, in pieces as
  * large as spans, with arenas that import from it and the caches over those. All of them are asked
@@ -8,74 +8,94 @@
  * that what a cache over one of them gives up empties a span, which goes back to the next, and so
  * on down to here. (The arena's own quantum caches have been reaped before: alloc.c.)
  *
- * A reclaim function may itself allocate from the arena, and miss. So the thread that has them
- * called for an arena is recorded, and does not do so again from within; another thread leaves it
- * to that one.
+ * In a reap, reclaim functions and destructors run, which may themselves allocate, and miss. So who
+ * is reaping is recorded, and does not reap from within: the stack stays bounded. There is room
+ * for as many reapers as there can be CPUs, and some more; one that finds no room does without.
  *
  * Cost: O(arenas and caches), and O(1) for each object and span that is given back.
  */
 #include "cache.h"
 
-/* Whether this thread is to call reclaim functions for the arena. */
-static bool begin(vmem_t *arena)
-{
-    unsigned long state = vmem_port_lock(&arena->lock);
-    bool mine = arena->reclaiming == 0;
+enum { REAPERS = 16 + 4 * VMEM_CPUS };
 
-    if (mine)
-        arena->reclaiming = vmem_port_self();
-    vmem_port_unlock(&arena->lock, state);
-    return mine;
+static struct {
+    vmem_port_lock_t lock;
+    uintptr_t inside[REAPERS]; /* 0: nobody */
+} reapers = {.lock = VMEM_PORT_LOCK_INIT};
+
+bool vmem_reap_begin(void)
+{
+    uintptr_t self = vmem_port_self();
+    unsigned long state = vmem_port_lock(&reapers.lock);
+    unsigned place = REAPERS;
+    bool nested = false;
+
+    for (unsigned i = 0; i < REAPERS; i++) {
+        nested = nested || reapers.inside[i] == self;
+        if (reapers.inside[i] == 0)
+            place = i;
+    }
+    if (!nested && place < REAPERS)
+        reapers.inside[place] = self;
+    vmem_port_unlock(&reapers.lock, state);
+    return !nested && place < REAPERS;
 }
 
-static void end(vmem_t *arena)
+void vmem_reap_end(void)
 {
-    unsigned long state = vmem_port_lock(&arena->lock);
+    uintptr_t self = vmem_port_self();
+    unsigned long state = vmem_port_lock(&reapers.lock);
 
-    arena->reclaiming = 0;
-    vmem_port_unlock(&arena->lock, state);
+    for (unsigned i = 0; i < REAPERS; i++)
+        if (reapers.inside[i] == self)
+            reapers.inside[i] = 0;
+    vmem_port_unlock(&reapers.lock, state);
 }
 
-void vmem_reap_caches(vmem_t *arena)
+static void reap_caches(vmem_t *arena)
 {
-    bool reclaim = begin(arena);
     uint32_t after = 0;
     vmem_cache_t *cache;
 
     while ((cache = vmem_cache_pin_next(arena, after)) != NULL) {
         after = cache->id;
-        if (reclaim)
-            vmem_cache_reap(cache);
-        else
-            vmem_cache_strip(cache);
+        vmem_cache_strip(cache);
         vmem_cache_unpin(cache);
     }
-    if (reclaim)
-        end(arena);
 }
 
-static bool imports_from(const vmem_t *arena, const vmem_t *source)
+void vmem_reap_caches(vmem_t *arena)
 {
-    while (arena != NULL && arena != source)
-        arena = arena->source;
-    return arena != NULL;
+    if (!vmem_reap_begin())
+        return;
+    reap_caches(arena);
+    vmem_reap_end();
+}
+
+static uint64_t frees_of(vmem_t *arena)
+{
+    unsigned long state = vmem_port_lock(&arena->lock);
+    uint64_t frees = arena->frees;
+
+    vmem_port_unlock(&arena->lock, state);
+    return frees;
 }
 
 bool vmem_relieve(vmem_t *source)
 {
+    uint64_t frees = frees_of(source);
     uint32_t before = UINT32_MAX;
     vmem_t *arena;
 
-    if (source->children == 0 && source->caches == NULL)
+    if (!vmem_reap_begin())
         return false;
-    while (source->children > 0 && (arena = vmem_pin_before(before)) != NULL) {
-        before = arena->id > source->id ? arena->id : 0;
-        if (before > 0 && imports_from(arena, source)) {
-            vmem_reap_caches(arena);
-            (void)vmem_release_kept(arena);
-        }
+    while ((arena = vmem_pin_before(before, source)) != NULL) {
+        before = arena->id;
+        reap_caches(arena);
+        (void)vmem_release_kept(arena);
         vmem_unpin(arena);
     }
-    vmem_reap_caches(source);
-    return true;
+    reap_caches(source);
+    vmem_reap_end();
+    return frees_of(source) != frees;
 }

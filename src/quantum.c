@@ -105,17 +105,31 @@ static vmem_cache_t *cache_of(vmem_t *arena, vmem_size_t size)
  * The slow ways
  */
 
+static bool take(vmem_cache_t *cache, vmem_addr_t *addrp, uintptr_t caller)
+{
+    if (!vmem_magazine_pop(cache, addrp) && vmem_cache_take(cache, VMEM_INSTANTFIT, addrp) != 0)
+        return false;
+#if VMEM_CONFIG_DEBUG
+    vmem_cache_note_out(cache, *addrp, caller);
+#else
+    (void)caller;
+#endif
+    return true;
+}
+
 int vmem_quantum_alloc(vmem_t *arena, vmem_size_t size, vmem_addr_t *addrp, uintptr_t caller)
 {
     vmem_cache_t *cache = cache_of(arena, size);
+    int error;
 
-    if (cache == NULL ||
-        (!vmem_magazine_pop(cache, addrp) && vmem_cache_take(cache, VMEM_INSTANTFIT, addrp) != 0))
-        return vmem_allocate(arena, size, NULL, VMEM_INSTANTFIT, addrp, "vmem_alloc", caller);
-#if VMEM_CONFIG_DEBUG
-    vmem_cache_note_out(cache, *addrp, caller);
-#endif
-    return 0;
+    if (cache != NULL && take(cache, addrp, caller))
+        return 0;
+    error = vmem_allocate(arena, size, NULL, VMEM_INSTANTFIT, addrp, "vmem_alloc", caller);
+    if (error == -VMEM_ENOSPC && cache != NULL && take(cache, addrp, caller)) {
+        vmem_count_failure(arena, -1); /* the reap for it has filled slabs that stay */
+        error = 0;
+    }
+    return error;
 }
 
 void vmem_quantum_free(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, uintptr_t caller)
@@ -145,7 +159,7 @@ static enum vmem_fault_kind what_is_wrong(const vmem_t *arena, const struct vmem
 {
     if (object->size == 0 || object->addr != addr)
         return VMEM_FAULT_MISALIGNED;
-    if (object->in_slab || object->in_magazine)
+    if (!object->out)
         return VMEM_FAULT_DOUBLE_FREE;
     return object->size == vmem_round(arena, size) ? VMEM_FAULT_NONE : VMEM_FAULT_WRONG_SIZE;
 }
@@ -158,6 +172,9 @@ enum vmem_quantum_answer vmem_quantum_look(vmem_t *arena, vmem_addr_t addr, vmem
     enum vmem_fault_kind kind;
 
     *cachep = find(arena, addr, &object);
+    if (*cachep != NULL &&
+        object.in_magazine) /* or it was, as this CPU sees another's: once more */
+        *cachep = find(arena, addr, &object);
     if (*cachep == NULL)
         return VMEM_QUANTUM_ELSEWHERE;
     kind = what_is_wrong(arena, &object, addr, size);
@@ -165,6 +182,12 @@ enum vmem_quantum_answer vmem_quantum_look(vmem_t *arena, vmem_addr_t addr, vmem
         return VMEM_QUANTUM_OBJECT;
     vmem_cache_report(*cachep, kind, call, addr, size, &object, caller);
     return VMEM_QUANTUM_MISUSE;
+}
+
+bool vmem_quantum_may_own(const vmem_t *arena, vmem_link_t link, vmem_size_t size)
+{
+    return link == 0 || vmem_tag_at(link)->size != vmem_round(arena, size) ||
+           vmem_tag_at(link)->size == vmem_quantum_slab(arena);
 }
 
 bool vmem_quantum_return(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, const char *call,
@@ -195,12 +218,15 @@ bool vmem_quantum_return(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, cons
 
 void vmem_quantum_strip(vmem_t *arena)
 {
+    if (!vmem_reap_begin())
+        return;
     for (size_t i = 0; i < cache_count(arena); i++) {
         vmem_cache_t *cache = VMEM_READ_ACQUIRE(arena->qcaches[i]);
 
         if (cache != &vmem_no_cache)
             vmem_cache_strip(cache);
     }
+    vmem_reap_end();
 }
 
 void vmem_quantum_stat(vmem_t *arena, struct vmem_stats *stats)
@@ -224,28 +250,26 @@ void vmem_quantum_stat(vmem_t *arena, struct vmem_stats *stats)
         stats->allocs += own.allocs - own.slab_allocs;
         stats->frees += own.frees - own.slab_frees - loose;
     }
+    if (stats->in_use > stats->total)
+        stats->in_use = 0; /* a slab has come while we looked */
     stats->free = stats->total - stats->in_use;
 }
 
-bool vmem_quantum_destroy(vmem_t *arena)
+void vmem_quantum_destroy(vmem_t *arena)
 {
     for (size_t i = 0; i < cache_count(arena); i++) {
         vmem_cache_t *cache = arena->qcaches[i];
 
         if (cache == &vmem_no_cache)
             continue;
-        if (!vmem_cache_delist(cache))
-            return false;
+        (void)vmem_cache_delist(cache); /* nobody has it pinned */
         arena->qcaches[i] = &vmem_no_cache;
         vmem_cache_dismantle(cache);
     }
-    return true;
-}
-
-void vmem_quantum_dismantle(vmem_t *arena)
-{
     if (arena->qcaches != NULL)
         vmem_pool_free((void *)arena->qcaches, cache_count(arena) * sizeof(vmem_cache_t *));
+    arena->qcaches = NULL;
+    arena->qcache_max = 0;
 }
 
 /*
@@ -277,7 +301,10 @@ bool vmem_quantum_segment(vmem_t *arena, vmem_addr_t slab, vmem_addr_t addr,
 
 bool vmem_quantum_waits(vmem_t *arena, vmem_addr_t addr, vmem_size_t size)
 {
-    return vmem_quantum_serves(arena, size) &&
-           vmem_cache_waits(VMEM_READ_ACQUIRE(arena->qcaches[vmem_quantum_index(arena, size)]),
-                            addr);
+    vmem_cache_t *cache;
+
+    if (!vmem_quantum_serves(arena, size))
+        return false;
+    cache = VMEM_READ_ACQUIRE(arena->qcaches[vmem_quantum_index(arena, size)]);
+    return cache != &vmem_no_cache && vmem_cache_waits(cache, addr);
 }

@@ -39,6 +39,12 @@ enum vmem_quantum_answer vmem_quantum_look(vmem_t *arena, vmem_addr_t addr, vmem
                                            const char *call, uintptr_t caller,
                                            vmem_cache_t **cachep);
 
+/*
+ * Whether an address may be in a slab, by the segment that begins there (0: none): it is not of
+ * this size, or it is as large as a slab. With the arena's lock.
+ */
+bool vmem_quantum_may_own(const vmem_t *arena, vmem_link_t link, vmem_size_t size);
+
 /* Takes an address back that is not a segment of the arena; false: nor is it in a slab. */
 bool vmem_quantum_return(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, const char *call,
                          uintptr_t caller);
@@ -49,9 +55,8 @@ void vmem_quantum_strip(vmem_t *arena);
 /* Puts objects in the place of slabs in the counters. */
 void vmem_quantum_stat(vmem_t *arena, struct vmem_stats *stats);
 
-/* Destroys the caches of an arena of which nothing is allocated; false: one is pinned. */
-bool vmem_quantum_destroy(vmem_t *arena);
-void vmem_quantum_dismantle(vmem_t *arena);
+/* Destroys the caches of an arena of which nothing is allocated, and that is off the list. */
+void vmem_quantum_destroy(vmem_t *arena);
 
 /* What is at addr in the slab that begins at `slab`; false: that is no slab. */
 bool vmem_quantum_segment(vmem_t *arena, vmem_addr_t slab, vmem_addr_t addr,

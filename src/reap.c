@@ -155,7 +155,7 @@ static void reap_all(bool caches)
     uint32_t before = UINT32_MAX;
     vmem_t *arena;
 
-    while ((arena = vmem_pin_before(before)) != NULL) {
+    while ((arena = vmem_pin_before(before, NULL)) != NULL) {
         before = arena->id;
         reap(arena, caches);
         vmem_unpin(arena);

@@ -54,23 +54,20 @@ static int shrink(vmem_t *arena, struct vmem_tag *tag, vmem_size_t less)
     return 0;
 }
 
-/* What is not a segment, but may be an object of a quantum cache. Drops the lock. */
-static int refuse(vmem_t *arena, const char *call, vmem_addr_t addr, vmem_size_t size,
-                  uintptr_t caller, unsigned long state)
+/* What may be an object of a quantum cache, which cannot be changed; 0: it is none. */
+static int refuse_object(vmem_t *arena, const char *call, vmem_addr_t addr, vmem_size_t size,
+                         uintptr_t caller)
 {
     vmem_cache_t *cache;
 
-    if (arena->qcaches != NULL) {
-        enum vmem_quantum_answer answer;
-
-        vmem_port_unlock(&arena->lock, state);
-        answer = vmem_quantum_look(arena, addr, size, call, caller, &cache);
-        if (answer != VMEM_QUANTUM_ELSEWHERE)
-            return answer == VMEM_QUANTUM_OBJECT ? -VMEM_ENOSPC : -VMEM_EINVAL;
-        state = vmem_port_lock(&arena->lock);
+    switch (vmem_quantum_look(arena, addr, size, call, caller, &cache)) {
+    case VMEM_QUANTUM_OBJECT:
+        return -VMEM_ENOSPC;
+    case VMEM_QUANTUM_MISUSE:
+        return -VMEM_EINVAL;
+    default:
+        return 0;
     }
-    vmem_fault_misuse(arena, call, addr, size, caller, state);
-    return -VMEM_EINVAL;
 }
 
 int vmem_resize(vmem_t *arena, vmem_addr_t addr, vmem_size_t old_size, vmem_size_t new_size,
@@ -92,9 +89,17 @@ int vmem_resize(vmem_t *arena, vmem_addr_t addr, vmem_size_t old_size, vmem_size
     rounded = vmem_round(arena, new_size);
     (void)vmem_prepare(arena, 1, 0, &state);
     link = find(arena, addr, old_size);
+    if (arena->qcaches != NULL && vmem_quantum_may_own(arena, link, old_size)) {
+        vmem_port_unlock(&arena->lock, state);
+        error = refuse_object(arena, "vmem_resize", addr, old_size, caller);
+        if (error != 0)
+            return error == -VMEM_ENOSPC && rounded == vmem_round(arena, old_size) ? 0 : error;
+        (void)vmem_prepare(arena, 1, 0, &state);
+        link = find(arena, addr, old_size);
+    }
     if (link == 0) {
-        error = refuse(arena, "vmem_resize", addr, old_size, caller, state);
-        return error == -VMEM_ENOSPC && rounded == vmem_round(arena, old_size) ? 0 : error;
+        vmem_fault_misuse(arena, "vmem_resize", addr, old_size, caller, state);
+        return -VMEM_EINVAL;
     }
     tag = vmem_tag_at(link);
     if (rounded == 0)
@@ -114,6 +119,7 @@ int vmem_split(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, vmem_size_t of
     struct vmem_tag *rest;
     unsigned long state;
     vmem_link_t link;
+    int refused;
     int error;
 
     if (arena == NULL || offset == 0 || offset >= size || (offset & (arena->quantum - 1)) != 0)
@@ -123,8 +129,18 @@ int vmem_split(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, vmem_size_t of
                                  addr, offset, caller);
     error = vmem_prepare(arena, 1, 0, &state);
     link = find(arena, addr, size);
-    if (link == 0)
-        return refuse(arena, "vmem_split", addr, size, caller, state);
+    if (arena->qcaches != NULL && vmem_quantum_may_own(arena, link, size)) {
+        vmem_port_unlock(&arena->lock, state);
+        refused = refuse_object(arena, "vmem_split", addr, size, caller);
+        if (refused != 0)
+            return refused;
+        error = vmem_prepare(arena, 1, 0, &state);
+        link = find(arena, addr, size);
+    }
+    if (link == 0) {
+        vmem_fault_misuse(arena, "vmem_split", addr, size, caller, state);
+        return -VMEM_EINVAL;
+    }
     if (error == 0) {
         tag = vmem_tag_at(link);
         link = vmem_stash_pop(&arena->stash[VMEM_STASH_SEGMENTS]);

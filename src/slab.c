@@ -260,22 +260,28 @@ static vmem_link_t make_descriptor(const vmem_cache_t *cache)
     return stash.first;
 }
 
-/* Where memory is concerned, address 0 would be taken for a failure. */
+static void release_addr(const vmem_cache_t *cache, vmem_addr_t addr)
+{
+    vmem_xfree(cache->arena, addr, cache->slab_size);
+}
+
+/* Where memory is concerned, address 0 would be taken for a failure: then another slab. */
 static int import_slab(const vmem_cache_t *cache, unsigned flags, vmem_addr_t *addrp)
 {
     struct vmem_constraints c = {.align = cache->slab_size};
     uintptr_t caller = (uintptr_t)__builtin_return_address(0);
+    int error;
 
     if ((cache->flags & VMEM_CACHE_QUANTUM) != 0)
         return vmem_allocate_slab(cache->arena, cache->slab_size, &c, addrp, caller);
+    error =
+        vmem_allocate(cache->arena, cache->slab_size, &c, flags, addrp, "vmem_cache_alloc", caller);
+    if (error != 0 || *addrp != 0)
+        return error;
+    release_addr(cache, 0);
     c.min = 1;
     return vmem_allocate(cache->arena, cache->slab_size, &c, flags, addrp, "vmem_cache_alloc",
                          caller);
-}
-
-static void release_addr(const vmem_cache_t *cache, vmem_addr_t addr)
-{
-    vmem_xfree(cache->arena, addr, cache->slab_size);
 }
 
 /* Puts a new slab on the empty list. */

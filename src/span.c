@@ -143,18 +143,14 @@ int vmem_add(vmem_t *arena, vmem_addr_t base, vmem_size_t size, unsigned flags)
     return error;
 }
 
-int vmem_remove(vmem_t *arena, vmem_addr_t base, vmem_size_t size)
+static int remove_span(vmem_t *arena, vmem_addr_t base, vmem_size_t size)
 {
-    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
     const struct vmem_tag *tag;
     struct vmem_stash surplus = {.first = 0};
     unsigned long state;
     vmem_link_t link;
     int error = 0;
 
-    if (arena == NULL)
-        return vmem_fault_report(NULL, VMEM_FAULT_PARAMETER, "vmem_remove", "arena is NULL", base,
-                                 size, caller);
     state = vmem_port_lock(&arena->lock);
     link = vmem_tree_floor(arena->spans, base);
     tag = link != 0 ? vmem_tag_at(link) : NULL;
@@ -168,6 +164,22 @@ int vmem_remove(vmem_t *arena, vmem_addr_t base, vmem_size_t size)
     vmem_port_unlock(&arena->lock, state);
     if (surplus.count > 0)
         vmem_pool_return(&surplus);
+    return error;
+}
+
+int vmem_remove(vmem_t *arena, vmem_addr_t base, vmem_size_t size)
+{
+    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
+    int error;
+
+    if (arena == NULL)
+        return vmem_fault_report(NULL, VMEM_FAULT_PARAMETER, "vmem_remove", "arena is NULL", base,
+                                 size, caller);
+    error = remove_span(arena, base, size);
+    if (error == -VMEM_EBUSY && arena->qcaches != NULL) {
+        vmem_quantum_strip(arena);
+        error = remove_span(arena, base, size);
+    }
     if (error == -VMEM_EINVAL)
         return vmem_fault_report(arena, VMEM_FAULT_PARAMETER, "vmem_remove",
                                  "no span that was added is this range", base, size, caller);

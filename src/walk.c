@@ -136,6 +136,10 @@ static bool step_in_slab(vmem_t *arena, struct vmem_cursor *cursor, struct vmem_
            vmem_quantum_segment(arena, cursor->slab, cursor->slab + cursor->offset, &next)) {
         if (found && next.kind != VMEM_SEGMENT_FREE)
             return true;
+        if (next.addr < cursor->slab + cursor->offset) { /* another cache's slab by now */
+            next.size -= cursor->slab + cursor->offset - next.addr;
+            next.addr = cursor->slab + cursor->offset;
+        }
         if (found)
             segment->size += next.size;
         else

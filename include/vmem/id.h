@@ -18,8 +18,8 @@
  *     vmem_id_free(pids, pid);
  *
  * COSTS are given with n for the IDs of the space; the logarithm is to the base 64 (32 on
- * a 32-bit machine). A space takes at most 256 bytes while it is empty, and at most 2 bits an ID
- * (and one leaf) when it is full.
+ * a 32-bit machine). A new space takes at most 256 bytes, one that is empty again a leaf or two
+ * more, and one that is full at most 2 bits an ID (and one leaf).
  *
  * CONTEXT. As for arenas (vmem/vmem.h): nothing sleeps, no hook is called with a lock held. Each
  * function takes the lock of the space. Calls pages: those that allocate, and free where a leaf
@@ -53,10 +53,10 @@ struct vmem_id_params {
 struct vmem_id_stats {
     vmem_size_t in_use;
     vmem_size_t free;
-    size_t bytes; /* of the tag pool, for all of the space */
-    uint64_t allocs;
+    size_t bytes;    /* of the tag pool, for all of the space */
+    uint64_t allocs; /* IDs: a range counts as many as it has */
     uint64_t frees;
-    uint64_t fails;
+    uint64_t fails; /* requests refused, a vmem_id_take() of an allocated ID included */
 };
 
 /*
@@ -68,7 +68,8 @@ int vmem_id_create(const struct vmem_id_params *params, vmem_id_t **spacep);
 
 /*
  * Ends a space. 0; or -VMEM_EBUSY: IDs are allocated, reported as VMEM_FAULT_BUSY with how many in
- * `size`; NULL: -VMEM_EINVAL, VMEM_FAULT_PARAMETER. O(1).
+ * `size`, or another thread is printing it (not reported: try again); NULL: -VMEM_EINVAL,
+ * VMEM_FAULT_PARAMETER. O(1).
  */
 int vmem_id_destroy(vmem_id_t *space);
 

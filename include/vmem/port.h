@@ -43,8 +43,8 @@
  *
  *     static inline unsigned vmem_port_pin(unsigned long *state)
  *     {                                                which CPU this is, below VMEM_PORT_CPUS;
- * until *state = irq_save();                         unpin nothing else that uses the library
- *         return this_cpu();                           runs on it: no other thread, and no
+ *         state[0] = irq_save();                       until unpin nothing else that uses the
+ *         return this_cpu();                           library runs on it: no other thread, and no
  *     }                                                interrupt handler, if those allocate
  *     static inline void vmem_port_unpin(unsigned long state)
  *     {

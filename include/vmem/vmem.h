@@ -316,9 +316,10 @@ void vmem_stat(vmem_t *arena, struct vmem_stats *stats);
 void vmem_reap(vmem_t *arena);
 
 /*
- * Verifies every invariant of an arena and of the caches over it (NULL: of all arenas and the tag
- * pool, while nothing else runs): address order, no overlap, no two free neighbours, each free
- * segment in its place in the index, bitmap bits, the hash, sums, counters, tags.
+ * Verifies every invariant of an arena and of the slabs of the caches over it (NULL: of all arenas,
+ * their caches with what waits in magazines, all ID spaces and the tag pool, while nothing else
+ * runs): address order, no overlap, no two free neighbours,
+ * each free segment in its place in the index, bitmap bits, the hash, sums, counters, tags.
  *
  * 0, or a positive enum vmem_fault_kind (vmem/port.h), which is also reported.
  * O(n log n). Holds the lock throughout. Calls nothing.
