@@ -29,6 +29,7 @@ static unsigned long pins;
 unsigned long checked_port_locks; /* and so each has a state of its own */
 uintptr_t checked_port_thread = 1;
 unsigned checked_port_cpu;
+bool checked_port_moves;
 
 static void violation(const char *what, const char *where)
 {
@@ -108,4 +109,6 @@ void checked_port_unpin(unsigned long state)
     if (pinned.depth != depth)
         violation("a lock that was taken while pinned outlasts the pin", "");
     pinned.state = 0;
+    if (checked_port_moves)
+        checked_port_cpu = (checked_port_cpu + 1) % (VMEM_PORT_CPUS + 1);
 }

@@ -56,6 +56,9 @@ static inline uintptr_t vmem_port_self(void)
 /* The CPU that the test is on; VMEM_PORT_CPUS: one that has no magazines. */
 extern unsigned checked_port_cpu;
 
+/* The thread moves on to the next CPU whenever it is unpinned. */
+extern bool checked_port_moves;
+
 unsigned checked_port_pin(unsigned long *state);
 void checked_port_unpin(unsigned long state);
 

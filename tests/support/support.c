@@ -338,6 +338,7 @@ int setup(void **state)
     fault_count = 0;
     checked_port_thread = 1;
     checked_port_cpu = VMEM_PORT_CPUS;
+    checked_port_moves = false;
     vmem_reap(NULL);
     vmem_pool_stat(&pool_before);
     return 0;

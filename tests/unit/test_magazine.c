@@ -228,6 +228,32 @@ static void two_threads_may_be_the_first_to_use_a_cpu(void **state)
     assert_true(in_magazines(shared) > 0);
 }
 
+/* From one with magazines to one without, too, and into those of each CPU for the first time. */
+static void a_thread_may_move_on_whenever_it_is_not_pinned(void **state)
+{
+    static struct holding held;
+
+    (void)state;
+    for (unsigned cpu = 0; cpu <= VMEM_PORT_CPUS; cpu++) {
+        held = (struct holding){.cache = make_cache(make_memory(MEMORY), 64, 0), .size = 64};
+        checked_port_moves = true;
+        for (unsigned i = 0; i < 200; i++) {
+            on_cpu((cpu + i / 3) % (VMEM_PORT_CPUS + 1));
+            assert_true(hold(&held, 0));
+            if (i % 3 != 0)
+                drop(&held, i % held.count);
+            check_cache(held.cache);
+            assert_int_equal(cache_stats(held.cache).in_use, held.count);
+        }
+        drop_all(&held);
+        vmem_cache_reap(held.cache);
+        check_cache(held.cache);
+        checked_port_moves = false;
+        assert_int_equal(cache_stats(held.cache).in_use, 0);
+        unmake_cache(held.cache);
+    }
+}
+
 static void without_memory_for_a_magazine_the_slabs_serve(void **state)
 {
     static struct holding held;
@@ -326,6 +352,29 @@ static void a_cpu_that_was_asked_may_still_allocate(void **state)
     check_cache(cache);
     vmem_cache_reap(cache);
     assert_int_equal(cache_stats(cache).slabs, 0);
+}
+
+static void a_cpu_that_was_asked_has_all_of_its_rounds_before_it_fails(void **state)
+{
+    static struct holding held;
+    vmem_cache_t *cache = make_cache(make_memory(1 << 16), 64, 0);
+    size_t all;
+
+    (void)state;
+    held = (struct holding){.cache = cache, .size = 64};
+    on_cpu(1);
+    hold_all(&held);
+    all = held.count;
+    for (size_t i = cache_stats(cache).magazine_size * 3 / 2; i > 0; i--)
+        drop(&held, held.count * 2 / 3);
+    on_cpu(0);
+    vmem_cache_reap(cache);
+    on_cpu(1);
+    hold_all(&held);
+    assert_int_equal(held.count, all);
+    assert_int_equal(in_magazines(cache), 0);
+    check_cache(cache);
+    drop_all(&held);
 }
 
 static void drain_brings_the_rounds_of_one_cpu(void **state)
@@ -536,6 +585,13 @@ static unsigned dice(unsigned sides)
     return (unsigned)(next_random(&scene.random) % sides);
 }
 
+/* To another CPU, perhaps to stay there, perhaps to be moved on all the time. */
+static void move(void)
+{
+    on_cpu(dice(VMEM_PORT_CPUS + 1));
+    checked_port_moves = dice(3) == 0;
+}
+
 static void take_a_step(struct holding *held)
 {
     unsigned choice = dice(1000);
@@ -545,7 +601,7 @@ static void take_a_step(struct holding *held)
     else if (choice < 970 && held->count > 0)
         drop(held, dice((unsigned)held->count));
     else if (choice < 985)
-        on_cpu(dice(VMEM_PORT_CPUS + 1));
+        move();
     else if (choice < 988)
         vmem_cache_reap(held->cache);
     else if (choice < 993)
@@ -565,10 +621,11 @@ static void play_another_thread(void)
         return;
     scene.held = NULL;
     checked_port_thread = 2;
-    on_cpu(dice(VMEM_PORT_CPUS + 1));
+    move();
     for (unsigned i = dice(40); i > 0; i--)
         take_a_step(held);
     on_cpu(cpu);
+    checked_port_moves = dice(3) == 0;
     checked_port_thread = 1;
     scene.held = held;
 }
@@ -684,7 +741,7 @@ static void check_finds_a_round_that_is_not_out(void **state)
     assert_int_equal(vmem_cache_check(cache), VMEM_FAULT_INDEX);
     expect_fault(VMEM_FAULT_INDEX);
     *round = 64; /* in no slab */
-    assert_int_equal(vmem_check(cache->arena), VMEM_FAULT_INDEX);
+    assert_int_equal(vmem_check(NULL), VMEM_FAULT_INDEX);
     expect_fault(VMEM_FAULT_INDEX);
     *round = good;
     check_cache(cache);
@@ -703,10 +760,12 @@ int main(void)
         WITH_MAGAZINES(rounds_travel_from_consumer_to_producer),
 
         WITH_MAGAZINES(two_threads_may_be_the_first_to_use_a_cpu),
+        WITH_MAGAZINES(a_thread_may_move_on_whenever_it_is_not_pinned),
         WITH_MAGAZINES(without_memory_for_a_magazine_the_slabs_serve),
 
         WITH_MAGAZINES(reap_asks_other_cpus_who_bring_theirs_at_the_next_free),
         WITH_MAGAZINES(a_cpu_that_was_asked_may_still_allocate),
+        WITH_MAGAZINES(a_cpu_that_was_asked_has_all_of_its_rounds_before_it_fails),
         WITH_MAGAZINES(drain_brings_the_rounds_of_one_cpu),
         WITH_MAGAZINES(trim_gives_back_a_bounded_number_of_unused_magazines_at_a_time),
         WITH_MAGAZINES(trim_gives_back_empty_magazines_as_well),
