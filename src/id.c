@@ -218,6 +218,8 @@ static int provide(struct vmem_id *space, vmem_addr_t first, vmem_addr_t last,
     vmem_size_t missing;
     int error;
 
+    if (last - first >= VMEM_ID_RANGE_MAX)
+        return -VMEM_ENOMEM;
     if (vmem_bitmap_wants_root(&space->map)) {
         error = fetch_root(space, state);
         return error != 0 ? error : 1;

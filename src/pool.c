@@ -413,13 +413,32 @@ static void return_to_port(void *pages, size_t size, unsigned long *state)
     *state = vmem_port_lock(&pool.lock);
 }
 
-/* Adds a page to a class: a static one, or one from the port. Drops the lock for that. */
+/* A wholly free page of another class changes over to this one; false: there is none. */
+static bool change_over(unsigned block_class)
+{
+    for (unsigned c = 0; c < VMEM_BLOCK_CLASSES; c++) {
+        struct vmem_page *page = pool.lists[c].last;
+        size_t keep = blocks_per_page(c) + (is_tag_class(c) ? VMEM_LOW_WATER : 0);
+
+        if (c == block_class || page == NULL || page->used > 0 || available(c) < keep)
+            continue;
+        page_remove(page);
+        if (page_add(page, block_class, page->lent))
+            return true;
+        (void)page_add(page, c, page->lent); /* its region has no window, which tags need */
+    }
+    return false;
+}
+
+/* Adds a page to a class: a static one, one of another, or the port's. Drops the lock for that. */
 static bool grow(unsigned block_class, unsigned long *state)
 {
     void *page = static_page_take();
 
     if (page != NULL)
         return page_add(page, block_class, false);
+    if (change_over(block_class))
+        return true;
     page =
         ask_port(VMEM_PAGE_SIZE,
                  block_class == VMEM_BLOCK_CLASS_NODE ? VMEM_TAGS_PER_CALL : VMEM_RESERVE, state);

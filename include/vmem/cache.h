@@ -33,7 +33,10 @@
  *
  * CONTEXT. As for arenas (vmem/vmem.h): nothing sleeps, no hook is called with a lock
  * held. The constructor, destructor and reclaim function are hooks too; they may use any
- * function of this library, but not on their own cache (reclaim may free to it).
+ * function of this library, but not on their own cache (reclaim may free to it). Several threads
+ * may be in them at once. What they allocate fails rather than reap once more.
+ *
+ * No cache may be NULL where its function does not say what then happens.
  */
 #ifndef VMEM_CACHE_H
 #define VMEM_CACHE_H
@@ -136,10 +139,10 @@ void *vmem_cache_alloc(vmem_cache_t *cache, unsigned flags);
  *
  * With VMEM_CONFIG_DEBUG every misuse is reported and nothing changes: VMEM_FAULT_DOUBLE_FREE,
  * VMEM_FAULT_MISALIGNED (inside an object), VMEM_FAULT_FOREIGN (in no slab of this cache), with who
- * allocated it. Without, an object freed twice in a row is, NULL is (VMEM_FAULT_PARAMETER), and the
- * rest when the magazine is emptied into the slabs.
- * O(1), as for vmem_cache_alloc(). Calls pages, and destruct and release where a slab becomes empty
- * and enough empty ones are kept.
+ * allocated it (unless it takes more than a page to record that for a slab). Without, an object
+ * freed twice in a row is, NULL is (VMEM_FAULT_PARAMETER), and the rest when the magazine is
+ * emptied into the slabs. O(1), as for vmem_cache_alloc(). Calls pages, and destruct and release
+ * where a slab becomes empty and enough empty ones are kept.
  */
 void vmem_cache_free(vmem_cache_t *cache, void *object);
 

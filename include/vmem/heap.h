@@ -22,6 +22,8 @@
  * A block that is freed bears a mark in its first word while it waits, so that a second free of it
  * is noticed and looked into. What a block holds when it is handed out is undefined.
  *
+ * No heap here may be NULL where its function does not say what then happens.
+ *
  * CONTEXT. As for arenas (vmem/vmem.h): nothing sleeps, no hook is called with a lock held.
  */
 #ifndef VMEM_HEAP_H
@@ -114,8 +116,9 @@ void vmem_heap_free(vmem_heap_t *heap, void *block);
 /*
  * Frees a block whose size the caller knows: that which it was allocated with, or any that rounds
  * to the same class. Faster than vmem_heap_free(), since it need not look for the class. A wrong
- * size is reported as VMEM_FAULT_WRONG_SIZE with VMEM_CONFIG_DEBUG, and for large blocks always.
- * Blocks of vmem_heap_memalign() may be given too.
+ * size, a foreign address and one inside a block are reported with VMEM_CONFIG_DEBUG, and for sizes
+ * above 1 KiB always; a second free as by vmem_heap_free(). Blocks of vmem_heap_memalign() may be
+ * given too.
  */
 void vmem_heap_free_sized(vmem_heap_t *heap, void *block, size_t size);
 

@@ -21,6 +21,8 @@
  * a 32-bit machine). A new space takes at most 256 bytes, one that is empty again a leaf or two
  * more, and one that is full at most 2 bits an ID (and one leaf).
  *
+ * No space here may be NULL where its function does not say what then happens.
+ *
  * CONTEXT. As for arenas (vmem/vmem.h): nothing sleeps, no hook is called with a lock held. Each
  * function takes the lock of the space. Calls pages: those that allocate, and free where a leaf
  * goes.
@@ -41,6 +43,9 @@ enum vmem_id_flags {
     VMEM_ID_CYCLIC = 0x1  /* the next that is free after the one allocated last, so that an ID
                              comes back late: process IDs */
 };
+
+/* The most IDs in one range: what their leaves take is taken at once. */
+#define VMEM_ID_RANGE_MAX ((vmem_size_t)1 << 28)
 
 struct vmem_id_params {
     const char *name;     /* for reports; kept by reference */
@@ -94,9 +99,9 @@ int vmem_id_alloc_in(vmem_id_t *space, vmem_addr_t min, vmem_addr_t max, unsigne
 /*
  * The lowest `count` IDs in a row that are free and begin at a multiple of `align` (a power of two;
  * 0: 1), in either mode; the cyclic cursor stays. As vmem_id_alloc(), and -VMEM_EINVAL for a count
- * of 0 or an align that is no power of two. O(log n) where the first free IDs serve; else it passes
- * over what is too narrow a word at a time, and over whole leaves that are full or empty in one
- * step.
+ * of 0 or an align that is no power of two; a count above VMEM_ID_RANGE_MAX is -VMEM_ENOMEM.
+ * O(log n + count / 64) where the first free IDs serve; else it passes over what is too narrow a
+ * word at a time, and over whole leaves that are full or empty in one step.
  */
 int vmem_id_alloc_range(vmem_id_t *space, vmem_size_t count, vmem_size_t align, unsigned flags,
                         vmem_addr_t *firstp);
@@ -114,7 +119,10 @@ int vmem_id_take(vmem_id_t *space, vmem_addr_t id);
  */
 void vmem_id_free(vmem_id_t *space, vmem_addr_t id);
 
-/* Frees [first, first + count), all of which must be allocated, or nothing is. O(log n + count). */
+/*
+ * Frees [first, first + count), all of which must be allocated, or nothing is; a count of 0 is
+ * reported as VMEM_FAULT_PARAMETER. O(log n + count / 64), in one hold of the lock.
+ */
 void vmem_id_free_range(vmem_id_t *space, vmem_addr_t first, vmem_size_t count);
 
 /* Whether an ID is allocated; false also for what is not in the space. O(log n). */

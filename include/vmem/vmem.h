@@ -167,10 +167,11 @@ int vmem_create(const struct vmem_params *params, vmem_t **arenap);
 /*
  * Ends an arena, its quantum caches first. Imported spans that are empty go back to their source.
  *
- * 0; or -VMEM_EBUSY with nothing changed, also reported as VMEM_FAULT_BUSY: something is allocated,
- * another arena imports from it, a cache or heap uses it, or another thread is going through the
- * arenas (vmem_reap(NULL), vmem_check(NULL), vmem_print, vmem_whatis). NULL: -VMEM_EINVAL,
- * VMEM_FAULT_PARAMETER. O(spans + n). Calls release, pages.
+ * 0; or -VMEM_EBUSY with nothing changed: something is allocated, another arena imports from it, or
+ * a cache or heap uses it, which is reported as VMEM_FAULT_BUSY; or, not reported, another thread
+ * looks at it at this moment (vmem_reap, vmem_check and the like of all arenas, vmem_print, an
+ * allocation under pressure, vmem_cpu_drain): try again. NULL: -VMEM_EINVAL, VMEM_FAULT_PARAMETER.
+ * O(spans + n). Calls release, pages.
  */
 int vmem_destroy(vmem_t *arena);
 
@@ -233,13 +234,14 @@ int vmem_alloc(vmem_t *arena, vmem_size_t size, unsigned flags, vmem_addr_t *add
 
 /*
  * Allocates under constraints; every policy, with imports too (the constraints are passed on to the
- * source). `c` NULL or all zero: vmem_alloc(). A request for one address has min = it,
- * limit = it + size.
+ * source). `c` NULL or all zero: vmem_alloc(), but past the quantum caches. A request for one
+ * address has min = it, limit = it + size.
  *
  * As vmem_alloc(), and -VMEM_EINVAL for an align or nocross that is no power of two, a phase that
  * is not below align or not in quanta, a nocross below size, min at or past limit (limit > 0).
- * It is refused only when no hole in the arena satisfies it and no import can. Best fit in a
- * freelist arena is then the best of the first 4 of each list.
+ * It is refused only when no hole in the arena satisfies it and no import can; what is free in a
+ * slab of the quantum caches beside objects in use is no hole. Best fit in a freelist arena is then
+ * the best of the first 4 of each list.
  *
  * Freelist arena: align and nocross O(1) where a segment that is large enough in any position is
  * free, a window or else O(n). Ordered arena: O(log n + k), where k counts the holes within the
