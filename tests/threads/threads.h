@@ -68,9 +68,6 @@ void tally_add(struct tally *sum, const struct tally *part);
 /* What a kernel does on a CPU that goes idle: its magazines are given back. */
 void drain_this_cpu(void);
 
-/* Any fault that is reported is a failure; unless this is set, and it is VMEM_FAULT_BUSY. */
-extern bool busy_is_fine;
-
 /* Pages: from the posix port, but each n-th call is refused; 0: none is. */
 extern unsigned refuse_every;
 
