@@ -216,9 +216,13 @@ static int serve(vmem_t *arena, const struct vmem_request *request, unsigned fla
 }
 
 /* Whether all of the arena could hold the request. Its total is 0 also where that is 2^64. */
-static bool may_ever_fit(const vmem_t *arena, const struct vmem_request *request)
+static bool may_ever_fit(vmem_t *arena, const struct vmem_request *request)
 {
-    return arena->imports || arena->total == 0 || request->size <= arena->total;
+    unsigned long state = vmem_port_lock(&arena->lock);
+    vmem_size_t total = arena->total;
+
+    vmem_port_unlock(&arena->lock, state);
+    return arena->imports || total == 0 || request->size <= total;
 }
 
 /* The same, and whatever else may help. */
