@@ -20,7 +20,7 @@
 #include "clock.h"
 #include "rivals.h"
 
-enum { THREADS = 2, ROUNDS = 6, RUNS = 60, PAIRS = 100000, PATIENCE = 10000 };
+enum { THREADS = 2, ROUNDS = 20, RUNS = 60, PAIRS = 100000, PATIENCE = 10000 };
 
 /* What the threads of one round share. */
 struct round {
