@@ -30,12 +30,24 @@ unsigned long checked_port_locks; /* and so each has a state of its own */
 uintptr_t checked_port_thread = 1;
 unsigned checked_port_cpu;
 bool checked_port_moves;
+void (*checked_port_meanwhile)(void);
 
 static void violation(const char *what, const char *where)
 {
     (void)fflush(stdout);
     (void)fprintf(stderr, "checked port: %s%s\n", what, where);
     abort();
+}
+
+static void let_others_run(void)
+{
+    void (*meanwhile)(void) = checked_port_meanwhile;
+
+    if (meanwhile == NULL || depth != 0 || pinned.state != 0)
+        return;
+    checked_port_meanwhile = NULL;
+    meanwhile();
+    checked_port_meanwhile = meanwhile;
 }
 
 static void remember_order(vmem_port_lock_t *outer, vmem_port_lock_t *inner)
@@ -55,6 +67,8 @@ static void remember_order(vmem_port_lock_t *outer, vmem_port_lock_t *inner)
 
 unsigned long checked_port_lock(vmem_port_lock_t *lock)
 {
+    if (lock->mark != CHECKED_PORT_MARK)
+        violation("a lock is taken that was never initialised", "");
     if (lock->state != 0)
         violation("a lock is taken that is held already", "");
     if (depth == DEPTH_MAX)
@@ -78,6 +92,7 @@ void checked_port_unlock(vmem_port_lock_t *lock, unsigned long state)
         violation("a lock that was held before the pin is released before the unpin", "");
     depth--;
     lock->state = 0;
+    let_others_run();
 }
 
 void checked_port_no_lock(const char *where)
@@ -111,4 +126,5 @@ void checked_port_unpin(unsigned long state)
     pinned.state = 0;
     if (checked_port_moves)
         checked_port_cpu = (checked_port_cpu + 1) % (VMEM_PORT_CPUS + 1);
+    let_others_run();
 }

@@ -228,6 +228,110 @@ static void reclaim_that_allocates_from_the_arena_ends(void **state)
 }
 
 /*
+ * Hooks of caches that themselves allocate, from an arena that has nothing left
+ */
+
+struct missing {
+    vmem_t *arena;
+    unsigned calls, depth, deepest;
+};
+
+static void miss(void *ctx)
+{
+    struct missing *missing = ctx;
+    vmem_addr_t addr;
+
+    missing->calls++;
+    missing->depth++;
+    if (missing->depth > missing->deepest)
+        missing->deepest = missing->depth;
+    assert_int_equal(vmem_alloc(missing->arena, MEMORY, 0, &addr), -VMEM_ENOSPC);
+    missing->depth--;
+}
+
+static int construct(void *object, void *ctx, unsigned flags)
+{
+    (void)object;
+    (void)ctx;
+    (void)flags;
+    return 0;
+}
+
+static void destruct_and_miss(void *object, void *ctx)
+{
+    (void)object;
+    checked_port_no_lock("destruct");
+    miss(ctx);
+}
+
+static void reclaim_and_miss(void *ctx)
+{
+    checked_port_no_lock("reclaim");
+    miss(ctx);
+}
+
+/* Every way in which a cache that was full and is empty gives back its slabs. */
+static void give_back_in_every_way(struct missing *missing, struct holding *held)
+{
+    vmem_addr_t addr;
+
+    for (unsigned way = 0; way < 5; way++) {
+        hold_all(held);
+        missing->calls = 0;
+        drop_all(held);
+        if (way == 0)
+            vmem_cache_reap(held->cache);
+        else if (way == 1)
+            vmem_reap(missing->arena);
+        else if (way == 2)
+            vmem_reap(NULL);
+        else if (way == 3)
+            assert_int_equal(vmem_alloc(missing->arena, MEMORY, 0, &addr), -VMEM_ENOSPC);
+        else
+            unmake_cache(held->cache);
+        assert_true(missing->calls > 0 || way == 4); /* destroy does not ask for anything */
+        check(missing->arena);
+    }
+}
+
+static void a_destructor_that_misses_does_not_bring_about_others(void **state)
+{
+    static struct holding held;
+    struct missing missing = {.arena = make_memory(MEMORY)};
+    const struct vmem_cache_params params = {.name = "destructs",
+                                             .size = 512,
+                                             .construct = construct,
+                                             .destruct = destruct_and_miss,
+                                             .ctx = &missing,
+                                             .arena = missing.arena};
+
+    (void)state;
+    (void)take(missing.arena, MEMORY_QUANTUM, 0);
+    held = (struct holding){.cache = make_cache_params(&params), .size = 512};
+    give_back_in_every_way(&missing, &held);
+    assert_in_range(missing.deepest, 1, 2); /* 2: from a free, which is no reap, to one */
+}
+
+static void a_reclaim_function_that_misses_does_not_bring_about_others(void **state)
+{
+    static struct holding held;
+    struct missing missing = {.arena = make_memory(MEMORY)};
+    const struct vmem_cache_params params = {.name = "reclaims",
+                                             .size = 512,
+                                             .reclaim = reclaim_and_miss,
+                                             .ctx = &missing,
+                                             .arena = missing.arena};
+
+    (void)state;
+    (void)take(missing.arena, MEMORY_QUANTUM, 0);
+    for (unsigned i = 0; i < 3; i++)
+        (void)make_cache_params(&params);
+    held = (struct holding){.cache = make_cache_params(&params), .size = 512};
+    give_back_in_every_way(&missing, &held);
+    assert_int_equal(missing.deepest, 1);
+}
+
+/*
  * Spans kept
  */
 
@@ -358,6 +462,49 @@ static void a_quantum_cache_that_misses_has_what_those_of_other_sizes_keep(void 
 }
 
 /*
+ * Chains
+ */
+
+static uint64_t fails_of(vmem_t *arena)
+{
+    struct vmem_stats stats;
+
+    vmem_stat(arena, &stats);
+    return stats.fails;
+}
+
+/* What a request at the end of a chain of so many arenas that fails costs at its root. */
+static uint64_t requests_at_the_root(unsigned length, vmem_size_t qcache_max, vmem_size_t size)
+{
+    vmem_t *arenas[5] = {make(0, 64, 1, 0)};
+    vmem_addr_t addr;
+    uint64_t before;
+
+    (void)take(arenas[0], 63, VMEM_FIRSTFIT);
+    for (unsigned i = 1; i <= length; i++)
+        arenas[i] = make_cached_child(arenas[i - 1], 1, qcache_max);
+    before = fails_of(arenas[0]);
+    assert_int_equal(vmem_alloc(arenas[length], size, 0, &addr), -VMEM_ENOSPC);
+    assert_int_equal(fails_of(arenas[length]), 1);
+    before = fails_of(arenas[0]) - before;
+    for (unsigned i = length + 1; i-- > 0;)
+        unmake(arenas[i]);
+    return before;
+}
+
+/* And not once more for each time that an arena on the way has asked. */
+static void a_request_that_fails_asks_the_root_about_once(void **state)
+{
+    (void)state;
+    for (unsigned length = 1; length <= 4; length++) {
+        assert_int_equal(requests_at_the_root(length, 0, 8), 1);
+        /* With caches, each arena asks for a slab, too, and then for as much as it needs. */
+        assert_in_range(requests_at_the_root(length, 8, 8), 1, length + 3);
+        assert_in_range(requests_at_the_root(length, 8, 20), 1, length + 3);
+    }
+}
+
+/*
  * Hooks
  */
 
@@ -449,6 +596,9 @@ int main(void)
         WITH_AND_WITHOUT(a_cache_that_misses_may_spare_objects_of_its_own),
         WITH_AND_WITHOUT(reclaim_that_allocates_from_the_arena_ends),
 
+        WITH_AND_WITHOUT(a_destructor_that_misses_does_not_bring_about_others),
+        WITH_AND_WITHOUT(a_reclaim_function_that_misses_does_not_bring_about_others),
+
         ON_BOTH(a_source_that_misses_has_the_span_that_a_child_keeps),
         ON_BOTH(a_child_that_misses_has_the_span_that_another_keeps),
         ON_BOTH(a_span_that_is_in_use_stays),
@@ -456,6 +606,8 @@ int main(void)
         WITH_AND_WITHOUT(caches_over_the_arenas_that_import_from_it_give_back),
         WITH_AND_WITHOUT(quantum_caches_of_the_arenas_that_import_from_it_give_back),
         WITH_AND_WITHOUT(a_quantum_cache_that_misses_has_what_those_of_other_sizes_keep),
+
+        WITH_AND_WITHOUT(a_request_that_fails_asks_the_root_about_once),
 
         ON_BOTH(a_hook_in_between_hinders_nothing),
         WITH_AND_WITHOUT(a_miss_in_a_hook_is_a_miss_like_any_other),

@@ -454,6 +454,56 @@ static void a_free_of_another_size_past_the_caches_is_reported_at_once(void **st
     check(arena);
 }
 
+/* Where it begins, the arena has an allocated segment of just that size. */
+static void a_slab_is_not_taken_for_its_first_object(void **state)
+{
+    enum { QUANTUM = 16, SLAB = 1024, SIZE = 48 }; /* a slab has room for three of 256 */
+    static struct snapshot before;
+    vmem_t *source = make(0, 1 << 16, QUANTUM, INDEX(state));
+    vmem_t *arenas[] = {make_cached(0, 1 << 12, QUANTUM, 256, INDEX(state)),
+                        make_cached_child(source, QUANTUM, 256, INDEX(state))};
+
+    for (unsigned i = 0; i < LENGTH(arenas); i++) {
+        vmem_t *arena = arenas[i];
+        vmem_addr_t slab;
+
+        do
+            slab = take(arena, SIZE, 0);
+        while (slab % SLAB != 0);
+        snapshot(arena, &before);
+        rejects(VMEM_FAULT_WRONG_SIZE, vmem_resize(arena, slab, SLAB, SLAB, 0), arena);
+        assert_int_equal(last_fault.expected_size, SIZE);
+        rejects(VMEM_FAULT_WRONG_SIZE, vmem_resize(arena, slab, SLAB, SIZE, 0), arena);
+        rejects(VMEM_FAULT_WRONG_SIZE, vmem_split(arena, slab, SLAB, SIZE), arena);
+        vmem_free(arena, slab, SLAB);
+        expect_fault(VMEM_FAULT_WRONG_SIZE);
+        assert_int_equal(last_fault.size, SLAB);
+        assert_int_equal(last_fault.expected_size, SIZE);
+        check(arena);
+        vmem_xfree(arena, slab, SLAB);
+        expect_fault(VMEM_FAULT_WRONG_SIZE);
+        check(arena);
+        assert_same(arena, &before);
+        give(arena, slab, SIZE);
+    }
+}
+
+static void a_segment_of_the_size_of_a_slab_is_like_any_other(void **state)
+{
+    enum { QUANTUM = 16, SLAB = 1024 };
+    vmem_t *arena = make_cached(0, 1 << 14, QUANTUM, 256, INDEX(state));
+    vmem_addr_t addr;
+
+    (void)take(arena, 48, 0);
+    give(arena, take(arena, SLAB, 0), SLAB);
+    addr = take(arena, SLAB, 0);
+    expect(0, vmem_resize(arena, addr, SLAB, SLAB, 0), arena);
+    expect(0, vmem_split(arena, addr, SLAB, 512), arena);
+    give(arena, addr, 512);
+    give(arena, addr + 512, 512);
+    assert_int_equal(stats_of(arena).in_use, 48);
+}
+
 static void alloc_rejects_what_it_rejects_without_caches(void **state)
 {
     vmem_t *arena = make_cached(0, 1 << 12, 16, 256, INDEX(state));
@@ -591,7 +641,6 @@ static void release_and_destroy(void *ctx, vmem_addr_t addr, vmem_size_t size)
     checked_port_thread = 2;
     assert_int_equal(vmem_destroy(child), -VMEM_EBUSY);
     checked_port_thread = 1;
-    fault_count = 0; /* whether that is reported, or only to be tried again */
 }
 
 static void an_arena_is_busy_while_all_are_reaped(void **state)
@@ -650,6 +699,23 @@ static void a_span_can_be_removed_once_the_caches_are_reaped(void **state)
     refused(arena, 5, 0, -VMEM_ENOSPC);
 }
 
+static void a_free_span_can_be_removed_whatever_the_caches_keep(void **state)
+{
+    vmem_t *arena = make_cached(0, 1 << 10, 1, 16, INDEX(state));
+    vmem_addr_t addr;
+
+    for (vmem_size_t size = 1; size <= 16; size++)
+        give(arena, take(arena, size, 0), size);
+    addr = take(arena, 5, 0);
+    expect(-VMEM_EBUSY, vmem_remove(arena, 0, 1 << 10), arena);
+    assert_int_equal(stats_of(arena).in_use, 5);
+    give(arena, addr, 5);
+    assert_int_equal(stats_of(arena).in_use, 0);
+    expect(0, vmem_remove(arena, 0, 1 << 10), arena);
+    assert_layout(arena, 1, "");
+    refused(arena, 5, 0, -VMEM_ENOSPC);
+}
+
 static void before_it_fails_an_arena_has_back_what_its_caches_keep(void **state)
 {
     for (unsigned policy = VMEM_INSTANTFIT; policy <= VMEM_LASTFIT; policy++) {
@@ -686,6 +752,42 @@ static void before_it_fails_an_arena_has_all_of_this_cpu_s_rounds(void **state)
     for (unsigned i = 0; i < 40; i++)
         (void)take(arena, 4, 0);
     refused(arena, 4, 0, -VMEM_ENOSPC);
+}
+
+/* Where a slab has so few objects that they come one at a time, too. */
+static void a_cpu_that_was_asked_hands_out_all_that_is_free_and_counts_no_failure(void **state)
+{
+    enum { SIZE = 5, SLAB = 16, OBJECTS = 64 / SLAB * 3 };
+    vmem_t *arena = make_cached(0, 64, 1, SIZE, INDEX(state));
+    vmem_addr_t addrs[OBJECTS];
+    uint64_t fails;
+
+    for (unsigned i = 0; i < OBJECTS; i++)
+        addrs[i] = take(arena, SIZE, 0);
+    refused(arena, SIZE, 0, -VMEM_ENOSPC);
+    for (unsigned freed = 1; freed <= 8; freed++) {
+        for (unsigned i = 0, n = 0; n < freed; i++) {
+            unsigned slab = 0; /* of which the first object stays */
+
+            for (unsigned k = 0; k < i; k++)
+                slab += addrs[k] / SLAB == addrs[i] / SLAB;
+            if (slab > 0) {
+                give(arena, addrs[i], SIZE);
+                addrs[i] = VMEM_ADDR_MAX;
+                n++;
+            }
+        }
+        checked_port_cpu = has_magazines() ? 1 : VMEM_PORT_CPUS;
+        vmem_reap(arena);
+        checked_port_cpu = has_magazines() ? 0 : VMEM_PORT_CPUS;
+        fails = stats_of(arena).fails;
+        for (unsigned i = 0; i < OBJECTS; i++)
+            if (addrs[i] == VMEM_ADDR_MAX)
+                addrs[i] = take(arena, SIZE, 0);
+        assert_int_equal(stats_of(arena).fails, fails);
+        refused(arena, SIZE, 0, -VMEM_ENOSPC);
+        assert_int_equal(stats_of(arena).fails, fails + 1);
+    }
 }
 
 static void before_it_imports_an_arena_has_back_what_its_caches_keep(void **state)
@@ -832,6 +934,80 @@ static void the_page_hook_may_take_its_pages_from_a_cached_arena(void **state)
     assert_int_equal(stats_of(frames).in_use, 0);
     lender.alloc = NULL;
     lender.free = NULL;
+}
+
+/*
+ * Looking
+ */
+
+/* Nothing stands in for it that could be taken for one. */
+static void a_segment_of_a_size_whose_cache_was_not_made_is_seen(void **state)
+{
+    const struct vmem_constraints window = {.min = 16};
+    vmem_t *arena = make_cached(0, 1 << 10, 1, 16, INDEX(state));
+    struct vmem_segment segment;
+    vmem_addr_t addr = xtake(arena, 5, &window, VMEM_FIRSTFIT);
+
+    assert_int_equal(addr, 16);
+    assert_int_equal(count_caches(arena), 0);
+    assert_layout(arena, 1, "[.16#5.1003]");
+    assert_true(vmem_find(arena, 18, &segment));
+    assert_int_equal(segment.kind, VMEM_SEGMENT_ALLOCATED);
+    assert_int_equal(segment.addr, 16);
+    assert_int_equal(segment.size, 5);
+    (void)take(arena, 4, 0); /* of another size */
+    assert_true(vmem_find(arena, 16, &segment));
+    assert_int_equal(segment.kind, VMEM_SEGMENT_ALLOCATED);
+    assert_int_equal(stats_of(arena).in_use, 9);
+    give(arena, 16, 5);
+    assert_true(vmem_find(arena, 16, &segment));
+    assert_int_equal(segment.kind, VMEM_SEGMENT_FREE);
+}
+
+/* Another thread comes in between, at the nth moment. */
+static struct {
+    vmem_t *arena;
+    unsigned moment;
+    vmem_addr_t addrs[48];
+    bool out;
+} busy;
+
+static void take_or_give_all(void)
+{
+    if (busy.moment == 0 || --busy.moment > 0)
+        return;
+    checked_port_thread = 2;
+    for (unsigned i = 0; i < LENGTH(busy.addrs); i++) {
+        vmem_size_t size = 1 + i % 16;
+
+        if (busy.out)
+            vmem_free(busy.arena, busy.addrs[i], size);
+        else
+            assert_int_equal(vmem_alloc(busy.arena, size, 0, &busy.addrs[i]), 0);
+    }
+    if (busy.out)
+        vmem_reap(busy.arena);
+    busy.out = !busy.out;
+    checked_port_thread = 1;
+}
+
+static void never_is_more_in_use_than_there_is(void **state)
+{
+    struct vmem_stats stats;
+
+    busy.arena = make_cached(0, 1 << 10, 1, 16, INDEX(state));
+    busy.out = false;
+    for (unsigned moment = 1; moment < 60; moment++) {
+        for (unsigned i = 0; i < 2; i++) {
+            busy.moment = moment;
+            checked_port_meanwhile = take_or_give_all;
+            vmem_stat(busy.arena, &stats);
+            checked_port_meanwhile = NULL;
+            assert_true(stats.in_use <= stats.total);
+            assert_int_equal(stats.free, stats.total - stats.in_use);
+            check(busy.arena);
+        }
+    }
 }
 
 /*
@@ -1151,6 +1327,8 @@ int main(void)
 
         EVERY_WAY(a_free_of_what_is_not_out_is_reported),
         EVERY_WAY(a_free_of_another_size_past_the_caches_is_reported_at_once),
+        EVERY_WAY(a_slab_is_not_taken_for_its_first_object),
+        EVERY_WAY(a_segment_of_the_size_of_a_slab_is_like_any_other),
         EVERY_WAY(alloc_rejects_what_it_rejects_without_caches),
 
         EVERY_WAY(where_no_slab_can_be_had_the_exact_size_is_imported),
@@ -1162,14 +1340,19 @@ int main(void)
         EVERY_WAY(an_arena_is_busy_while_all_are_reaped),
         EVERY_WAY(reap_gives_everything_back),
         EVERY_WAY(a_span_can_be_removed_once_the_caches_are_reaped),
+        EVERY_WAY(a_free_span_can_be_removed_whatever_the_caches_keep),
         EVERY_WAY(before_it_fails_an_arena_has_back_what_its_caches_keep),
         EVERY_WAY(before_it_fails_an_arena_has_all_of_this_cpu_s_rounds),
+        EVERY_WAY(a_cpu_that_was_asked_hands_out_all_that_is_free_and_counts_no_failure),
         EVERY_WAY(before_it_imports_an_arena_has_back_what_its_caches_keep),
 
         ON_BOTH(create_without_memory_leaves_nothing_behind),
         EVERY_WAY(without_memory_for_a_cache_the_arena_itself_serves),
         EVERY_WAY(the_page_hook_may_allocate_what_has_no_cache_yet),
         EVERY_WAY(the_page_hook_may_take_its_pages_from_a_cached_arena),
+
+        EVERY_WAY(a_segment_of_a_size_whose_cache_was_not_made_is_seen),
+        EVERY_WAY(never_is_more_in_use_than_there_is),
 
         EVERY_WAY(walk_find_and_counters_see_through_the_caches),
         EVERY_WAY(they_see_through_the_caches_of_an_arena_that_imports),
