@@ -4,6 +4,8 @@
  */
 #include "support.h"
 
+#include "arena.h"
+
 #include <string.h>
 
 static const struct vmem_params good = {
@@ -257,8 +259,7 @@ static void destroy_is_refused_while_another_arena_imports_from_it(void **state)
 static void try_to_destroy(void *ctx, const char *string)
 {
     (void)string;
-    assert_int_equal(vmem_destroy(ctx), -VMEM_EBUSY);
-    fault_count = 0;
+    assert_int_equal(vmem_destroy(ctx), -VMEM_EBUSY); /* which is not reported */
 }
 
 static void destroy_is_refused_while_the_arena_is_printed(void **state)
@@ -266,6 +267,54 @@ static void destroy_is_refused_while_the_arena_is_printed(void **state)
     vmem_t *arena = make(0, 8, 1, INDEX(state));
 
     assert_int_equal(vmem_whatis(0, try_to_destroy, arena), 1);
+    unmake(arena);
+}
+
+static vmem_t *pin(const vmem_t *wanted)
+{
+    uint32_t after = 0;
+    vmem_t *arena;
+
+    while ((arena = vmem_pin_next(after)) != wanted) {
+        assert_non_null(arena);
+        after = arena->id;
+        vmem_unpin(arena);
+    }
+    return arena;
+}
+
+/* It is nobody's fault that another thread is going through the arenas. */
+static void destroy_of_a_pinned_arena_is_to_be_tried_again(void **state)
+{
+    struct vmem_params params = good;
+    static struct snapshot before;
+    vmem_t *arena;
+
+    params.qcache_max = 0x80;
+    params.flags = INDEX(state);
+    arena = make_params(&params);
+    give(arena, take(arena, 0x30, 0), 0x30);
+    give(arena, take(arena, 0x80, 0), 0x80);
+    snapshot(arena, &before);
+    assert_ptr_equal(pin(arena), arena);
+    expect(-VMEM_EBUSY, vmem_destroy(arena), arena);
+    assert_int_equal(fault_count, 0);
+    assert_same(arena, &before);
+    give(arena, take(arena, 0x30, 0), 0x30);
+    vmem_unpin(arena);
+    unmake(arena);
+}
+
+static void destroy_of_a_pinned_arena_that_is_in_use_is_reported(void **state)
+{
+    vmem_t *arena = make(0, 8, 1, INDEX(state));
+    vmem_addr_t addr = take(arena, 1, 0);
+
+    assert_ptr_equal(pin(arena), arena);
+    assert_int_equal(vmem_destroy(arena), -VMEM_EBUSY);
+    expect_fault(VMEM_FAULT_BUSY);
+    vmem_unpin(arena);
+    give(arena, addr, 1);
     unmake(arena);
 }
 
@@ -443,6 +492,8 @@ int main(void)
         ON_BOTH(destroy_is_refused_while_something_is_allocated),
         ON_BOTH(destroy_is_refused_while_another_arena_imports_from_it),
         ON_BOTH(destroy_is_refused_while_the_arena_is_printed),
+        ON_BOTH(destroy_of_a_pinned_arena_is_to_be_tried_again),
+        ON_BOTH(destroy_of_a_pinned_arena_that_is_in_use_is_reported),
         ON_BOTH(destroy_gives_the_empty_span_back_to_the_source),
         ON_BOTH(stat_of_a_new_arena),
         ON_BOTH(stat_counts_what_happens),

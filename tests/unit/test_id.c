@@ -464,6 +464,36 @@ static void a_range_refuses_what_can_never_be_right(void **state)
                id);
 }
 
+/* It does not begin to take pages for what it could never have. */
+static void a_range_larger_than_any_takes_no_page(void **state)
+{
+    vmem_id_t *space = make_space(0, VMEM_ADDR_MAX, 0, FLAGS(state));
+    struct vmem_pool_stats before, after;
+    unsigned long calls;
+    vmem_addr_t id;
+
+    for (unsigned i = 0; i < 2; i++) { /* without a root, and with one */
+        vmem_pool_stat(&before);
+        calls = lender.calls;
+        refused_id(-VMEM_ENOMEM, vmem_id_alloc_range(space, VMEM_ID_RANGE_MAX + 1, 0, 0, &id),
+                   space, id);
+        refused_id(-VMEM_ENOMEM, vmem_id_alloc_range(space, VMEM_ADDR_MAX / 2 + 2, 1, 0, &id),
+                   space, id);
+        refused_id(-VMEM_ENOMEM, vmem_id_alloc_range(space, VMEM_ADDR_MAX - 1, 1, 0, &id), space,
+                   id);
+        vmem_pool_stat(&after);
+        assert_int_equal(lender.calls, calls);
+        assert_int_equal(after.tags_used, before.tags_used);
+        assert_int_equal(after.static_pages, before.static_pages);
+        assert_int_equal(vmem_id_take(space, i), 0);
+    }
+    lender.refuse_all = true; /* where the largest is, it asks */
+    refused_id(-VMEM_ENOMEM, vmem_id_alloc_range(space, VMEM_ID_RANGE_MAX, 0, 0, &id), space, id);
+    assert_true(lender.calls > calls);
+    lender.refuse_all = false;
+    assert_int_equal(in_use(space), 2);
+}
+
 static void take_gives_this_one_or_is_busy(void **state)
 {
     vmem_id_t *space = make_space(10, 9999, 0, FLAGS(state));
@@ -1259,6 +1289,7 @@ int main(void)
         ID_IN_BOTH(a_range_crosses_words_leaves_and_nodes),
         ID_IN_BOTH(a_range_can_be_the_whole_space),
         ID_IN_BOTH(a_range_refuses_what_can_never_be_right),
+        ID_IN_BOTH(a_range_larger_than_any_takes_no_page),
         ID_IN_BOTH(take_gives_this_one_or_is_busy),
         ID_IN_BOTH(a_bad_free_is_reported_and_changes_nothing),
         ID_IN_BOTH(a_range_is_freed_whole_or_not_at_all),

@@ -377,6 +377,54 @@ static void a_cpu_that_was_asked_has_all_of_its_rounds_before_it_fails(void **st
     drop_all(&held);
 }
 
+/* Frees the first that is not the last one out of its slab. */
+static void drop_beside_another(struct holding *held, uintptr_t slab_size)
+{
+    for (size_t i = 0; i < held->count; i++) {
+        for (size_t k = 0; k < held->count; k++) {
+            if (k != i && (uintptr_t)held->objects[k].object / slab_size ==
+                              (uintptr_t)held->objects[i].object / slab_size) {
+                drop(held, i);
+                return;
+            }
+        }
+    }
+    fail();
+}
+
+/* Where a slab has so few objects that they come one at a time, too; and no failure is counted. */
+static void a_cpu_that_was_asked_finds_all_that_is_free(void **state)
+{
+    enum { SIZE = 13000, SLAB = 65536 };
+    static struct holding held;
+    vmem_cache_t *cache = make_cache(make_memory(4 * SLAB), SIZE, 0);
+    uint64_t fails;
+    size_t all;
+
+    (void)state;
+    assert_int_equal(cache->slab_size, SLAB);
+    assert_int_equal(cache->batch, 1);
+    held = (struct holding){.cache = cache, .size = SIZE};
+    on_cpu(1);
+    hold_all(&held);
+    all = held.count;
+    for (size_t freed = 1; freed <= all - 4; freed++) {
+        while (held.count > all - freed)
+            drop_beside_another(&held, SLAB);
+        on_cpu(0);
+        vmem_cache_reap(cache);
+        on_cpu(1);
+        fails = cache_stats(cache).fails;
+        while (held.count < all)
+            assert_true(hold(&held, 0));
+        assert_int_equal(cache_stats(cache).fails, fails);
+        assert_false(hold(&held, 0));
+        assert_int_equal(cache_stats(cache).fails, fails + 1);
+        check_cache(cache);
+    }
+    drop_all(&held);
+}
+
 static void drain_brings_the_rounds_of_one_cpu(void **state)
 {
     static struct holding held;
@@ -496,6 +544,42 @@ static void trim_keeps_the_working_set(void **state)
         while (vmem_cache_trim(cache))
             ;
     assert_int_equal(magazines(cache), 0);
+}
+
+/* Fills the depot (or empties it) until it has so many magazines with rounds. */
+static void fill_depot(struct holding *held, size_t full)
+{
+    while (cache_stats(held->cache).full_magazines < full)
+        drop(held, held->count - 1);
+    while (cache_stats(held->cache).full_magazines > full)
+        assert_true(hold(held, 0));
+}
+
+static void trim_takes_what_nobody_needed_since_the_last_and_no_more(void **state)
+{
+    static const size_t needed[] = {0, 1, 7, 8, 9, 16, 20, 39, 40};
+    static struct holding held;
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(needed); i++) {
+        size_t least = 40 - needed[i];
+
+        held = (struct holding){.cache = make_cache(make_memory(MEMORY), 64, 0), .size = 64};
+        while (held.count < 70 * cache_stats(held.cache).magazine_size)
+            assert_true(hold(&held, 0));
+        fill_depot(&held, 40);
+        while (vmem_cache_trim(held.cache)) /* from now on it is counted */
+            ;
+        fill_depot(&held, 40);
+        fill_depot(&held, least);
+        fill_depot(&held, 60);
+        while (vmem_cache_trim(held.cache))
+            ;
+        assert_int_equal(cache_stats(held.cache).full_magazines, 60 - least);
+        check_cache(held.cache);
+        drop_all(&held);
+        unmake_cache(held.cache);
+    }
 }
 
 /*
@@ -766,9 +850,11 @@ int main(void)
         WITH_MAGAZINES(reap_asks_other_cpus_who_bring_theirs_at_the_next_free),
         WITH_MAGAZINES(a_cpu_that_was_asked_may_still_allocate),
         WITH_MAGAZINES(a_cpu_that_was_asked_has_all_of_its_rounds_before_it_fails),
+        WITH_MAGAZINES(a_cpu_that_was_asked_finds_all_that_is_free),
         WITH_MAGAZINES(drain_brings_the_rounds_of_one_cpu),
         WITH_MAGAZINES(trim_gives_back_a_bounded_number_of_unused_magazines_at_a_time),
         WITH_MAGAZINES(trim_gives_back_empty_magazines_as_well),
+        WITH_MAGAZINES(trim_takes_what_nobody_needed_since_the_last_and_no_more),
         WITH_MAGAZINES(trim_keeps_the_working_set),
 
         WITH_MAGAZINES(contention_at_the_depot_makes_magazines_larger_and_reap_smaller),

@@ -574,6 +574,84 @@ static void reap_makes_static_pages_stand_in_for_lent_ones(void **state)
     vmem_pool_return(&stash);
 }
 
+/* The size of blocks of a class: 32 and 64 bytes are tags and nodes, too. */
+static const size_t block_sizes[] = {32, 64, 128, 448, 1024};
+
+/* Takes blocks until one is refused; each begins with the one before. */
+static size_t take_blocks(size_t size, size_t most, void **lastp)
+{
+    size_t count = 0;
+    void *block;
+
+    *lastp = NULL;
+    while (count < most && (block = vmem_pool_alloc(size)) != NULL) {
+        memcpy(block, lastp, sizeof(void *));
+        *lastp = block;
+        count++;
+    }
+    return count;
+}
+
+static void free_blocks(size_t size, void *last)
+{
+    while (last != NULL) {
+        void *block = last;
+
+        memcpy(&last, block, sizeof(void *));
+        vmem_pool_free(block, size);
+    }
+}
+
+/* All but what a class keeps for itself, when the port refuses. */
+static void a_wholly_free_page_of_one_class_serves_another(void **state)
+{
+    enum { PAGES = 60, KEPT = 6 };
+    struct vmem_pool_stats before, after;
+    void *last;
+
+    (void)state;
+    for (size_t from = 0; from < LENGTH(block_sizes); from++) {
+        for (size_t to = 0; to < LENGTH(block_sizes); to++) {
+            size_t per_page = (VMEM_PAGE_SIZE - 64) / block_sizes[to];
+
+            (void)take_blocks(block_sizes[from], PAGES * (VMEM_PAGE_SIZE / block_sizes[from]),
+                              &last);
+            free_blocks(block_sizes[from], last);
+            vmem_pool_stat(&before);
+            lender.refuse_all = true;
+            assert_true(take_blocks(block_sizes[to], SIZE_MAX, &last) >= (PAGES - KEPT) * per_page);
+            vmem_pool_stat(&after);
+            assert_int_equal(after.lent_pages, before.lent_pages);
+            free_blocks(block_sizes[to], last);
+            lender.refuse_all = false;
+            vmem_reap(NULL);
+            assert_int_equal(vmem_check(NULL), 0);
+        }
+    }
+}
+
+static void a_wholly_free_page_serves_tags(void **state)
+{
+    enum { PAGES = 60, KEPT = 6 };
+    void *last;
+
+    (void)state;
+    for (unsigned c = 0; c < LENGTH(classes); c++) {
+        struct vmem_stash stash = {.first = 0};
+
+        assert_int_equal(take_blocks(1024, PAGES * 3, &last), PAGES * 3);
+        free_blocks(1024, last);
+        lender.refuse_all = true;
+        while (vmem_pool_take(classes[c], 1, 1, &stash) == 0)
+            ;
+        assert_true(stash.count >= (PAGES - KEPT) * ((VMEM_PAGE_SIZE - 64) /
+                                                     vmem_pool_block(tag_size(classes[c]))));
+        vmem_pool_return(&stash);
+        lender.refuse_all = false;
+        vmem_reap(NULL);
+    }
+}
+
 /* Takes every static page that no tag has; they go from `pages` back one by one. */
 static unsigned take_static_pages(void *pages[VMEM_CONFIG_STATIC_PAGES])
 {
@@ -746,6 +824,8 @@ int main(void)
         ONCE(reap_keeps_a_page_of_which_a_tag_is_used),
         ONCE(reap_makes_static_pages_stand_in_for_lent_ones),
         ONCE(reap_never_gives_the_reserve_away),
+        ONCE(a_wholly_free_page_of_one_class_serves_another),
+        ONCE(a_wholly_free_page_serves_tags),
 #if UINTPTR_MAX > UINT32_MAX
         ONCE(pages_of_one_low_region_share_a_window),
         ONCE(a_page_from_one_region_too_many_is_given_back),
