@@ -390,10 +390,8 @@ int vmem_alloc(vmem_t *arena, vmem_size_t size, unsigned flags, vmem_addr_t *add
         return alloc_slowly(arena, size, VMEM_INSTANTFIT, addrp,
                             (uintptr_t)__builtin_return_address(0));
     if (vmem_quantum_serves(arena, size)) {
-        const vmem_cache_t *cache =
-            VMEM_READ_ACQUIRE(arena->qcaches[vmem_quantum_index(arena, size)]);
-
-        if (VMEM_LIKELY(!VMEM_CONFIG_DEBUG && vmem_magazine_pop(cache, addrp)))
+        if (VMEM_LIKELY(!VMEM_CONFIG_DEBUG &&
+                        vmem_magazine_pop(vmem_quantum_cache(arena, size), addrp)))
             return 0;
         return vmem_quantum_alloc(arena, size, addrp, (uintptr_t)__builtin_return_address(0));
     }

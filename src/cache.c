@@ -360,7 +360,7 @@ static __attribute__((noinline)) void *alloc_slowly(vmem_cache_t *cache, unsigne
 
 void *vmem_cache_alloc(vmem_cache_t *cache, unsigned flags)
 {
-    vmem_addr_t addr;
+    vmem_addr_t addr = 0;
 
     if (VMEM_LIKELY(!VMEM_CONFIG_DEBUG && cache != NULL && flags <= VMEM_LASTFIT &&
                     vmem_magazine_pop(cache, &addr)))

@@ -175,8 +175,6 @@ void vmem_free_segment(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, const 
 
 void vmem_free(vmem_t *arena, vmem_addr_t addr, vmem_size_t size)
 {
-    const vmem_cache_t *cache;
-
     if (VMEM_UNLIKELY(arena == NULL)) {
         free_slowly(arena, addr, size, "vmem_free", (uintptr_t)__builtin_return_address(0));
         return;
@@ -185,8 +183,8 @@ void vmem_free(vmem_t *arena, vmem_addr_t addr, vmem_size_t size)
         free_segment(arena, addr, size, "vmem_free", (uintptr_t)__builtin_return_address(0));
         return;
     }
-    cache = VMEM_READ_ACQUIRE(arena->qcaches[vmem_quantum_index(arena, size)]);
-    if (VMEM_UNLIKELY(VMEM_CONFIG_DEBUG || !vmem_magazine_push(cache, addr)))
+    if (VMEM_UNLIKELY(VMEM_CONFIG_DEBUG ||
+                      !vmem_magazine_push(vmem_quantum_cache(arena, size), addr)))
         vmem_quantum_free(arena, addr, size, (uintptr_t)__builtin_return_address(0));
 }
 

@@ -596,10 +596,10 @@ bool vmem_magazine_free(vmem_cache_t *cache, vmem_addr_t addr)
     return false;
 }
 
-void vmem_magazine_drain(vmem_cache_t *cache, unsigned cpu)
+void vmem_magazine_drain(vmem_cache_t *cache, unsigned i)
 {
     (void)cache;
-    (void)cpu;
+    (void)i;
 }
 
 void vmem_magazine_reap(vmem_cache_t *cache)

@@ -154,7 +154,7 @@ void vmem_magazine_reap(vmem_cache_t *cache);
 void vmem_magazine_destroy(vmem_cache_t *cache);
 
 /* One CPU's rounds: its own caller, or of a CPU that is offline. */
-void vmem_magazine_drain(vmem_cache_t *cache, unsigned cpu);
+void vmem_magazine_drain(vmem_cache_t *cache, unsigned i);
 
 /* Up to 8 magazines of the depot that nobody needed; whether there are more. */
 bool vmem_magazine_trim(vmem_cache_t *cache);

@@ -238,10 +238,11 @@ static bool is_first_class(vmem_t *arena, const vmem_cache_t *cache)
 static void print_classes(const struct printer *to, vmem_t *arena, vmem_cache_t *first,
                           unsigned indent)
 {
-    struct cache_row row = {.object_size = 0};
+    struct cache_row row;
     vmem_cache_t *cache;
     uint32_t after = 0;
 
+    memset(&row, 0, sizeof row);
     while ((cache = next_class(arena, first->owner, after)) != NULL) {
         after = cache->id;
         add_to_row(&row, cache);
@@ -253,8 +254,10 @@ static void print_classes(const struct printer *to, vmem_t *arena, vmem_cache_t 
 static void print_cache(const struct printer *to, const char *name, vmem_cache_t *cache,
                         unsigned indent)
 {
-    struct cache_row row = {.object_size = cache->size};
+    struct cache_row row;
 
+    memset(&row, 0, sizeof row);
+    row.object_size = cache->size;
     add_to_row(&row, cache);
     print_cache_row(to, name, indent, &row);
 }
@@ -465,9 +468,10 @@ static void print_segment(const struct printer *to, const struct vmem_segment *s
 void vmem_print_arena(vmem_t *arena, vmem_sink_t *sink, void *ctx)
 {
     const struct printer to = {sink, ctx};
-    struct vmem_cursor cursor = {.position = 0};
+    struct vmem_cursor cursor;
     struct vmem_segment segment;
 
+    memset(&cursor, 0, sizeof cursor);
     put(&to, arena->name);
     put(&to, ":\n");
     while (vmem_walk_next(arena, &cursor, &segment))
@@ -548,10 +552,11 @@ static void map_init(struct map *map, vmem_t *arena)
 void vmem_print_map(vmem_t *arena, unsigned width, vmem_sink_t *sink, void *ctx)
 {
     const struct printer to = {sink, ctx};
-    struct vmem_cursor cursor = {.position = 0};
+    struct vmem_cursor cursor;
     struct map map = {.to = &to};
     struct vmem_segment segment;
 
+    memset(&cursor, 0, sizeof cursor);
     map.width = width == 0 ? 1 : width > MAP_WIDTH_MAX ? MAP_WIDTH_MAX : width;
     map_init(&map, arena);
     while (vmem_walk_next(arena, &cursor, &segment))

@@ -51,7 +51,7 @@ bool vmem_quantum_init(vmem_t *arena, vmem_size_t qcache_max)
 {
     vmem_size_t quanta = vmem_shift_right(qcache_max, (unsigned)arena->quantum_shift);
 
-    if (qcache_max == 0 || arena->quantum > VMEM_ADDR_MAX / (8 * QUANTA_MAX))
+    if (qcache_max == 0 || arena->quantum > VMEM_ADDR_MAX / 8 / QUANTA_MAX)
         return true; /* so large a quantum leaves no room for a slab */
     if ((qcache_max & (arena->quantum - 1)) != 0)
         quanta++;
@@ -134,12 +134,10 @@ int vmem_quantum_alloc(vmem_t *arena, vmem_size_t size, vmem_addr_t *addrp, uint
 
 void vmem_quantum_free(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, uintptr_t caller)
 {
-    vmem_cache_t *cache = VMEM_READ_ACQUIRE(arena->qcaches[vmem_quantum_index(arena, size)]);
-
-    if (VMEM_CONFIG_DEBUG || cache == &vmem_no_cache)
+    if (VMEM_CONFIG_DEBUG || vmem_quantum_cache(arena, size) == &vmem_no_cache)
         vmem_free_segment(arena, addr, size, "vmem_free", caller); /* and looks into the caches */
     else
-        vmem_cache_put(cache, addr, "vmem_free", caller);
+        vmem_cache_put(vmem_quantum_cache(arena, size), addr, "vmem_free", caller);
 }
 
 /* The cache in whose slab an address is; NULL: none. */
@@ -305,6 +303,6 @@ bool vmem_quantum_waits(vmem_t *arena, vmem_addr_t addr, vmem_size_t size)
 
     if (!vmem_quantum_serves(arena, size))
         return false;
-    cache = VMEM_READ_ACQUIRE(arena->qcaches[vmem_quantum_index(arena, size)]);
+    cache = vmem_quantum_cache(arena, size);
     return cache != &vmem_no_cache && vmem_cache_waits(cache, addr);
 }

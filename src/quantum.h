@@ -16,6 +16,11 @@ VMEM_INLINE size_t vmem_quantum_index(const vmem_t *arena, vmem_size_t size)
     return (size_t)vmem_shift_right(size - 1, (unsigned)arena->quantum_shift);
 }
 
+VMEM_INLINE vmem_cache_t *vmem_quantum_cache(const vmem_t *arena, vmem_size_t size)
+{
+    return VMEM_READ_ACQUIRE(arena->qcaches[vmem_quantum_index(arena, size)]);
+}
+
 /* Whether quantum caches serve a size: not 0, which wraps. */
 VMEM_INLINE bool vmem_quantum_serves(const vmem_t *arena, vmem_size_t size)
 {

@@ -137,7 +137,7 @@ static vmem_word_t *raw_map(const vmem_cache_t *cache, const struct vmem_slab *s
 #if VMEM_CONFIG_DEBUG
 vmem_word_t *vmem_slab_out_map(const vmem_cache_t *cache, const struct vmem_slab *slab)
 {
-    return slab->map + cache->map_words * (cache->constructs ? 2 : 1);
+    return slab->map + (size_t)cache->map_words * (cache->constructs ? 2 : 1);
 }
 
 uintptr_t *vmem_slab_callers(const vmem_cache_t *cache, const struct vmem_slab *slab)
