@@ -334,6 +334,7 @@ static int wrong_call(const vmem_id_t *space, const char *call, const char *what
 
 int vmem_id_alloc(vmem_id_t *space, unsigned flags, vmem_addr_t *idp)
 {
+    static const struct request by_mode = {.count = 1, .by_mode = true};
     const char *wrong = wrong_request(space, flags, idp);
     struct vmem_bitmap_place place;
     unsigned long state;
@@ -354,7 +355,7 @@ int vmem_id_alloc(vmem_id_t *space, unsigned flags, vmem_addr_t *idp)
         return 0;
     }
     vmem_port_unlock(&space->lock, state);
-    return allocate(space, &(struct request){.count = 1, .by_mode = true}, idp);
+    return allocate(space, &by_mode, idp);
 }
 
 /* Clips [min, max] to the space, in keys; false: nothing is left. */

@@ -112,8 +112,9 @@ static void gather_anchor(vmem_t *arena)
 
 static void gather(vmem_t *arena)
 {
-    struct vmem_cursor cursor = {.position = 0};
+    struct vmem_cursor cursor;
 
+    memset(&cursor, 0, sizeof cursor);
     gather_anchor(arena);
     while (gather_some(arena, &cursor))
         ;

@@ -185,10 +185,11 @@ bool vmem_walk_next(vmem_t *arena, struct vmem_cursor *cursor, struct vmem_segme
 int vmem_walk(vmem_t *arena, unsigned kinds,
               int (*visit)(void *ctx, const struct vmem_segment *segment), void *ctx)
 {
-    struct vmem_cursor cursor = {.position = 0};
+    struct vmem_cursor cursor;
     struct vmem_segment segment;
     int result = 0;
 
+    memset(&cursor, 0, sizeof cursor);
     while (result == 0 && vmem_walk_next(arena, &cursor, &segment))
         if ((segment.kind & kinds) != 0)
             result = visit(ctx, &segment);
