@@ -887,7 +887,13 @@ static void the_page_hook_may_allocate_what_has_no_cache_yet(void **state)
     assert_int_equal(stats_of(numbers).in_use, 5);
 }
 
-static _Alignas(VMEM_PAGE_SIZE) unsigned char ram[64 * VMEM_PAGE_SIZE];
+/*
+ * Not aligned as slabs are: where all of it is slabs, the descriptor of a slab may come to lie on a
+ * page of that very slab, and a reap, which does not move descriptors, cannot give either back.
+ */
+static _Alignas(32 * VMEM_PAGE_SIZE) unsigned char slabs_of_ram[72 * VMEM_PAGE_SIZE];
+static unsigned char *const ram = slabs_of_ram + 8 * VMEM_PAGE_SIZE;
+enum { RAM_SIZE = 64 * VMEM_PAGE_SIZE };
 static vmem_t *frames;
 
 static void *page_from_frames(size_t size)
@@ -908,8 +914,8 @@ static void the_page_hook_may_take_its_pages_from_a_cached_arena(void **state)
     size_t pages;
     unsigned count;
 
-    frames = make_cached((vmem_addr_t)(uintptr_t)ram, sizeof(ram), VMEM_PAGE_SIZE,
-                         8 * VMEM_PAGE_SIZE, INDEX(state));
+    frames = make_cached((vmem_addr_t)(uintptr_t)ram, RAM_SIZE, VMEM_PAGE_SIZE, 8 * VMEM_PAGE_SIZE,
+                         INDEX(state));
     for (unsigned i = 1; i <= 3; i++) /* the caches themselves stay, on pages from elsewhere */
         give(frames, take(frames, i * VMEM_PAGE_SIZE, 0), i * VMEM_PAGE_SIZE);
     hold_blocks(64);
