@@ -71,7 +71,7 @@ bool vmem_map_clear(struct vmem_map *map, uintptr_t addr, unsigned char byte);
 unsigned char vmem_map_next(const struct vmem_map *map, uintptr_t *addrp);
 
 /* The byte of the granule that contains addr. O(levels), which are few; without a lock. */
-VMEM_INLINE unsigned char vmem_map_get(const struct vmem_map *map, uintptr_t addr)
+static inline unsigned char vmem_map_get(const struct vmem_map *map, uintptr_t addr)
 {
     const struct vmem_map_root *root = VMEM_READ_ACQUIRE(map->top);
     const struct vmem_map_node *node = root->node;
