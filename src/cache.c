@@ -627,28 +627,25 @@ static enum vmem_fault_kind check_locked(vmem_cache_t *cache, vmem_addr_t *at)
     return vmem_cache_out(cache) + rounds == cache->taken ? VMEM_FAULT_NONE : VMEM_FAULT_SUM;
 }
 
-int vmem_cache_check_slabs(vmem_cache_t *cache)
+/* Alone: nobody else uses the cache, so what its CPUs have can be compared too. */
+static int check(vmem_cache_t *cache, bool alone, const char *call, uintptr_t caller)
 {
-    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
     unsigned long state = vmem_port_lock(&cache->lock);
     vmem_addr_t at = 0;
-    enum vmem_fault_kind kind = vmem_slab_check(cache, &at);
+    enum vmem_fault_kind kind = alone ? check_locked(cache, &at) : vmem_slab_check(cache, &at);
 
     vmem_port_unlock(&cache->lock, state);
     if (kind != VMEM_FAULT_NONE)
-        (void)vmem_fault_named(cache->name, kind, "vmem_check", NULL, at, 0, 0, 0, 0, caller);
+        (void)vmem_fault_named(cache->name, kind, call, NULL, at, 0, 0, 0, 0, caller);
     return (int)kind;
+}
+
+int vmem_cache_check_slabs(vmem_cache_t *cache)
+{
+    return check(cache, false, "vmem_check", (uintptr_t)__builtin_return_address(0));
 }
 
 int vmem_cache_check(vmem_cache_t *cache)
 {
-    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
-    unsigned long state = vmem_port_lock(&cache->lock);
-    vmem_addr_t at = 0;
-    enum vmem_fault_kind kind = check_locked(cache, &at);
-
-    vmem_port_unlock(&cache->lock, state);
-    if (kind != VMEM_FAULT_NONE)
-        (void)vmem_fault_named(cache->name, kind, "vmem_cache_check", NULL, at, 0, 0, 0, 0, caller);
-    return (int)kind;
+    return check(cache, true, "vmem_cache_check", (uintptr_t)__builtin_return_address(0));
 }

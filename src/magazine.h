@@ -47,15 +47,19 @@ VMEM_INLINE bool vmem_magazine_pop(const vmem_cache_t *cache, vmem_addr_t *addrp
     return false;
 }
 
-/* Puts a round in; false: the loaded magazine is full. */
-VMEM_INLINE bool vmem_magazine_push(const vmem_cache_t *cache, vmem_addr_t addr)
+/*
+ * Puts a round in; false: the loaded magazine is full. With `look` also if this very round is on
+ * top: it is being freed twice in a row. (In an empty magazine that is a word of its header: the
+ * slow way looks closer.)
+ */
+VMEM_INLINE bool vmem_magazine_push_looking(const vmem_cache_t *cache, vmem_addr_t addr, bool look)
 {
 #if VMEM_CPUS > 0
     unsigned long state;
     struct vmem_cpu *cpu = VMEM_READ_ONCE(cache->cpus[vmem_port_pin(&state)]);
     vmem_addr_t *top = VMEM_READ_ONCE(cpu->top);
 
-    if (VMEM_LIKELY(top < VMEM_OWN_READ(cpu->limit))) {
+    if (VMEM_LIKELY(top < VMEM_OWN_READ(cpu->limit) && (!look || top[-1] != addr))) {
         VMEM_OWN_WRITE(*top, addr);
         VMEM_OWN_ADD(cpu->top, 1);
         VMEM_OWN_ADD(cpu->frees, 1);
@@ -66,35 +70,19 @@ VMEM_INLINE bool vmem_magazine_push(const vmem_cache_t *cache, vmem_addr_t addr)
 #else
     (void)cache;
     (void)addr;
+    (void)look;
 #endif
     return false;
 }
 
-/*
- * The same, where what is on top is looked at: false also if it is this very round, which is being
- * freed twice in a row. (In an empty magazine that is a word of its header: the slow way looks
- * closer.)
- */
+VMEM_INLINE bool vmem_magazine_push(const vmem_cache_t *cache, vmem_addr_t addr)
+{
+    return vmem_magazine_push_looking(cache, addr, false);
+}
+
 VMEM_INLINE bool vmem_magazine_push_other(const vmem_cache_t *cache, vmem_addr_t addr)
 {
-#if VMEM_CPUS > 0
-    unsigned long state;
-    struct vmem_cpu *cpu = VMEM_READ_ONCE(cache->cpus[vmem_port_pin(&state)]);
-    vmem_addr_t *top = VMEM_READ_ONCE(cpu->top);
-
-    if (VMEM_LIKELY(top < VMEM_OWN_READ(cpu->limit) && top[-1] != addr)) {
-        VMEM_OWN_WRITE(*top, addr);
-        VMEM_OWN_ADD(cpu->top, 1);
-        VMEM_OWN_ADD(cpu->frees, 1);
-        vmem_port_unpin(state);
-        return true;
-    }
-    vmem_port_unpin(state);
-#else
-    (void)cache;
-    (void)addr;
-#endif
-    return false;
+    return vmem_magazine_push_looking(cache, addr, true);
 }
 
 /* The round that was put in last is this one. */
