@@ -10,8 +10,8 @@
 
 #include "../../../examples/kernel/arch/arch.h"
 #include "../../../examples/kernel/console.h"
+#include <vmem/cache.h>
 #include <vmem/debug.h>
-#include <vmem/vmem.h>
 
 enum { CLASSES = 48 };
 
@@ -162,6 +162,7 @@ void kernel_main(const struct boot_info *boot)
     print("\nvmem, bounded work, up to %lu\n", most);
     find_region(boot);
     meter_init();
+    vmem_cpus_online(1);
     live = memory_take((most + 1) * sizeof *live);
     expect(live != NULL, "there is memory");
     for (size_t n = LIVE_LEAST; failures == 0 && sizes < SIZES && n <= most; n *= 10) {

@@ -18,8 +18,7 @@ static vmem_t *create(const struct vmem_params *params)
     return arena;
 }
 
-static void alloc(vmem_t *arena, struct segment *segment, unsigned policy,
-                  enum operation operation)
+static void alloc(vmem_t *arena, struct segment *segment, unsigned policy, enum operation operation)
 {
     measure(operation);
     int error = vmem_alloc(arena, segment->size, policy, &segment->addr);
@@ -87,8 +86,8 @@ static void resize(vmem_t *arena, size_t n)
 {
     for (unsigned i = 0; i < PAIRS; i++) {
         struct segment *segment = &live[random_to((uint32_t)n)];
-        vmem_size_t size = (i & 1) != 0 || segment->size == 1 ? segment->size + 1
-                                                               : segment->size - 1;
+        vmem_size_t size =
+            (i & 1) != 0 || segment->size == 1 ? segment->size + 1 : segment->size - 1;
 
         measure(RESIZE);
         if (vmem_resize(arena, segment->addr, segment->size, size, 0) == 0)
