@@ -42,14 +42,19 @@ static void grow(vmem_t *arena, size_t n, vmem_size_t largest, unsigned policy,
     }
 }
 
-static void shrink(vmem_t *arena, size_t n, enum operation operation)
+static void shrink_to(vmem_t *arena, size_t n, size_t end, enum operation operation)
 {
-    for (; n > 0; n--) {
+    for (; n > end; n--) {
         size_t i = random_to((uint32_t)n);
 
         give(arena, &live[i], operation);
         live[i] = live[n - 1];
     }
+}
+
+static void shrink(vmem_t *arena, size_t n, enum operation operation)
+{
+    shrink_to(arena, n, 0, operation);
 }
 
 /* Frees a segment at random and allocates another. */
@@ -132,7 +137,10 @@ static void general(size_t n)
     expect(vmem_check(arena) == 0, "every invariant holds in an arena");
     measure(REAP);
     vmem_reap(arena);
-    shrink(arena, n, FREE_SHRINKING);
+    shrink_to(arena, n, n / 16, FREE_SHRINKING);
+    measure(REAP);
+    vmem_reap(arena);
+    shrink_to(arena, n / 16, 0, FREE_SHRINKING);
     expect(vmem_destroy(arena) == 0, "an arena is destroyed");
 }
 
@@ -195,7 +203,7 @@ void segments_run(size_t n)
 }
 
 /* An arena that imports each of its segments, and so has n spans. */
-void spans_run(size_t n)
+static void imported_run(size_t n)
 {
     const struct vmem_params source_params = {.name = "source", .size = 2 * n, .quantum = 1};
     vmem_t *source = create(&source_params);
@@ -213,15 +221,45 @@ void spans_run(size_t n)
         give(arena, &live[i], RELEASE);
     expect(vmem_destroy(arena) == 0, "an arena is destroyed");
     expect(vmem_destroy(source) == 0, "its source is destroyed");
+}
 
-    /* Spans that were added stay until the end. */
-    const struct vmem_params added = {.name = "added", .quantum = 1};
-    arena = create(&added);
-    for (size_t i = 0; i < n; i++)
-        expect(vmem_add(arena, 2 * i, 1, 0) == 0, "a span is added");
+/* Spans that were added stay until the end. */
+static void added_run(size_t n)
+{
+    const struct vmem_params params = {.name = "added", .quantum = 1};
+    vmem_t *arena = create(&params);
+
+    for (size_t i = 0; i < n; i++) {
+        measure(ADD);
+        int error = vmem_add(arena, 2 * i, 1, 0);
+        measure(NOTHING);
+        expect(error == 0, "a span is added");
+    }
     measure(DESTROY);
     expect(vmem_destroy(arena) == 0, "an arena is destroyed");
     measure(NOTHING);
+}
+
+/* Each span is twice as large as the one before: the table of lists is copied to a larger one. */
+static void larger_run(void)
+{
+    const struct vmem_params params = {.name = "larger", .quantum = 1};
+    vmem_t *arena = create(&params);
+
+    for (unsigned bit = 0; bit < 63; bit++) {
+        measure(ADD_LARGER);
+        int error = vmem_add(arena, (vmem_addr_t)1 << bit, (vmem_size_t)1 << bit, 0);
+        measure(NOTHING);
+        expect(error == 0, "a span is added");
+    }
+    expect(vmem_destroy(arena) == 0, "an arena is destroyed");
+}
+
+void spans_run(size_t n)
+{
+    imported_run(n);
+    added_run(n);
+    larger_run();
 }
 
 void ordered_run(size_t n)
