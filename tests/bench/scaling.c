@@ -289,19 +289,26 @@ static struct result measured(const struct pattern *pattern, unsigned cpus, bool
     return result;
 }
 
+/* The cycles for which an operation holds the lock. */
+static double busy(const struct result *result, double line)
+{
+    return result->locks[LINES_CACHE] * HOLD + result->held * line;
+}
+
 /* How many CPUs saturate the lock, that work so long beside each operation; 0: no number does. */
 static double saturation(const struct result *result, double line, double work)
 {
-    double busy = result->locks[LINES_CACHE] * HOLD + result->held * line;
+    double held = busy(result, line);
     double fetching = (result->writes + result->reads - result->held) * line;
 
-    return busy > 0 ? (OPERATION + work + fetching + busy) / busy : 0;
+    return held > 0 ? (OPERATION + work + fetching + held) / held : 0;
 }
 
 static void print_saturation(const struct result *result)
 {
     static const unsigned line[] = {100, 200, 300, 200}, work[] = {0, 0, 0, WORK};
 
+    printf("%7.1f", busy(result, 200));
     for (unsigned i = 0; i < sizeof line / sizeof *line; i++) {
         double cpus = saturation(result, line[i], work[i]);
 
@@ -327,12 +334,12 @@ static void print(unsigned cpus, const struct result *result)
 
 static void print_pattern(const struct pattern *pattern, bool at_random)
 {
-    printf("\n%-5s%7s%9s%9s%9s%9s%9s%9s%8s%8s%7s%9s%9s%28s\n", pattern->name, "", "grown", "",
-           "depot", "locks", "", "", "lines", "", "a lock", "waiting", "",
+    printf("\n%-5s%7s%9s%9s%9s%9s%9s%9s%8s%8s%7s%9s%9s%7s%28s\n", pattern->name, "", "grown", "",
+           "depot", "locks", "", "", "lines", "", "a lock", "waiting", "", "held",
            "saturates at so many CPUs");
-    printf("%5s%7s%9s%9s%9s%9s%9s%9s%8s%8s%7s%9s%9s%7s%7s%7s%7s\n", "CPUs", "rounds", "once",
+    printf("%5s%7s%9s%9s%9s%9s%9s%9s%8s%8s%7s%9s%9s%7s%7s%7s%7s%7s\n", "CPUs", "rounds", "once",
            "twice", "visits", "cache", "arena", "pool", "writes", "reads", "lines", "bytes",
-           "in depot", "100", "200", "300", "work");
+           "in depot", "at 200", "100", "200", "300", "work");
     for (unsigned cpus = 1; cpus <= CPUS; cpus *= 2) {
         struct result result = measured(pattern, cpus, at_random, TURNS);
 
