@@ -71,14 +71,14 @@ enum lock_kind { LOCK_ARENA, LOCK_CACHE, LOCK_SPACE, LOCK_POOL, LOCK_OTHER, LOCK
 /* Verifies the counter, and learns what a hold costs in which nothing is done. */
 void meter_init(void);
 
-/* From now on holds count for this operation, at the size that was begun last. */
+/* From now on holds count for this operation, at this size (its column). */
 void meter_size(unsigned size);
 void measure(enum operation operation);
 
-/* The next one of a kind: its lock is known by its address until the next but a few. */
+/* Whose lock this is; until 16 others have been named. */
 void meter_know(const vmem_port_lock_t *lock, enum lock_kind kind);
 
-/* Prints the table of `sizes` columns (10^2 and so on); false: something grows that must not. */
+/* Prints the table of `sizes` columns, from 10^2 on; false: something grows that must not. */
 bool meter_print(unsigned sizes);
 
 /* The rest of the kernel: something is not as it should be. */
@@ -95,14 +95,14 @@ void ordered_run(size_t n);
 void objects_run(size_t n);
 void ids_run(size_t n);
 
-/* The addresses of up to LIVE_MOST segments and their sizes: for whichever runs. */
+/* What is handed out, by whichever runs: room for the largest size. */
 struct segment {
     vmem_addr_t addr;
     vmem_size_t size;
 };
 extern struct segment *live;
 
-/* A seed for every run, so that it is the same each time: xorshift64* (bench/random.h). */
+/* 0 .. bound - 1, from the same seed in every run: xorshift64*, as in tests/bench/random.h. */
 uint32_t random_to(uint32_t bound);
 
 #endif
