@@ -134,21 +134,39 @@ void vmem_cpus_online(unsigned count)
         vmem_cpu_online(cpu);
 }
 
+static void drain(vmem_t *arena, unsigned cpu)
+{
+    uint32_t after = 0;
+    vmem_cache_t *cache;
+
+    while ((cache = vmem_cache_pin_next(arena, after)) != NULL) {
+        after = cache->id;
+        vmem_magazine_drain(cache, cpu);
+        vmem_cache_unpin(cache);
+    }
+}
+
 void vmem_cpu_drain(unsigned cpu)
 {
     uint32_t after = 0;
     vmem_t *arena;
 
     while (vmem_magazine_is_cpu(cpu) && (arena = vmem_pin_next(after)) != NULL) {
-        uint32_t after_cache = 0;
-        vmem_cache_t *cache;
-
         after = arena->id;
-        while ((cache = vmem_cache_pin_next(arena, after_cache)) != NULL) {
-            after_cache = cache->id;
-            vmem_magazine_drain(cache, cpu);
-            vmem_cache_unpin(cache);
-        }
+        drain(arena, cpu);
+        vmem_unpin(arena);
+    }
+}
+
+void vmem_cache_drain_awaited(void)
+{
+    uint32_t after = 0;
+    vmem_t *arena;
+
+    while ((arena = vmem_pin_next(after)) != NULL) {
+        after = arena->id;
+        if (vmem_is_awaited(arena))
+            drain(arena, VMEM_CPUS);
         vmem_unpin(arena);
     }
 }

@@ -186,6 +186,9 @@ vmem_word_t vmem_cache_out(const vmem_cache_t *cache);
 vmem_cache_t *vmem_cache_pin_next(vmem_t *arena, uint32_t after);
 void vmem_cache_unpin(vmem_cache_t *cache);
 
+/* Gives back what this CPU has of the caches over arenas that are awaited. */
+void vmem_cache_drain_awaited(void);
+
 /* Whether all caches over an arena are its own quantum caches, and none is *pinned. */
 bool vmem_cache_are_quantum(vmem_t *arena, bool *pinned);
 

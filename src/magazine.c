@@ -297,9 +297,9 @@ static void drain_and_unpin(vmem_cache_t *cache, unsigned i, unsigned long pinne
 void vmem_magazine_drain(vmem_cache_t *cache, unsigned i)
 {
     unsigned long pinned;
+    unsigned self = vmem_port_pin(&pinned);
 
-    (void)vmem_port_pin(&pinned);
-    drain_and_unpin(cache, i, pinned);
+    drain_and_unpin(cache, i < VMEM_CPUS ? i : self, pinned);
 }
 
 /* The CPU is whichever this is now, and is returned: a thread may have moved since it last looked.

@@ -27,6 +27,8 @@
  *    an empty slab goes back. The attempt itself strips the caches, and asks other CPUs for their
  *    magazines, with the cache's lock; who had none then takes one with that lock, and looks
  *    at the count behind it.
+ *    Who has to wait for another waiter makes no attempt, and gives up its own CPU's: that CPU may
+ *    have nothing else to do.
  * 6. Only the round that a CPU puts into its magazine in the very moment in which it is asked
  *    is not seen: the common path has no barrier. It is found at the CPU's next free to that cache,
  *    at vmem_cpu_drain(), or at the next attempt; hence the port's wait may return early, and
@@ -326,6 +328,8 @@ static int wait_in_turn(struct vmem_waiter *waiter, int (*attempt)(void *request
                 return error;
             if (again)
                 continue;
+        } else {
+            vmem_cache_drain_awaited();
         }
         vmem_port_wait(&waiter->woken);
     }
