@@ -8,7 +8,8 @@ set(DEMO_DIR "${CMAKE_CURRENT_LIST_DIR}")
 set(KERNEL_SOURCES_x86
     arch/x86/exit.c arch/x86/serial.c arch/x86/start.c)
 set(KERNEL_SOURCES_x86_64 ${KERNEL_SOURCES_x86}
-    arch/x86_64/boot.S arch/x86_64/paging.c arch/x86_64/traps.S arch/x86_64/traps.c)
+    arch/x86_64/acpi.c arch/x86_64/apic.c arch/x86_64/boot.S arch/x86_64/paging.c
+    arch/x86_64/smp.c arch/x86_64/traps.S arch/x86_64/traps.c)
 set(KERNEL_SOURCES_i386 ${KERNEL_SOURCES_x86}
     arch/i386/boot.S arch/i386/layout.c)
 
@@ -26,9 +27,10 @@ endif()
 
 # vmem_kernel(<target> <architecture> <source>...)
 #
-# An ELF file that QEMU boots by -kernel. Its sources define kernel_main().
+# An ELF file that QEMU boots by -kernel. Its sources define kernel_main() and kernel_timer(), and
+# what page tables are made of. Its port is that of examples/ports.
 function(vmem_kernel target architecture)
-    set(common string.c console.c ${KERNEL_SOURCES_${architecture}})
+    set(common console.c cpus.c string.c ${KERNEL_SOURCES_${architecture}})
     list(TRANSFORM common PREPEND "${DEMO_DIR}/")
     set(script "${DEMO_DIR}/arch/${architecture}/kernel.ld")
     set_source_files_properties("${DEMO_DIR}/string.c"
@@ -36,6 +38,8 @@ function(vmem_kernel target architecture)
 
     add_executable(${target} ${ARGN} ${common})
     target_link_libraries(${target} PRIVATE vmem::sources)
+    target_include_directories(${target} PRIVATE "${DEMO_DIR}/../ports")
+    target_compile_definitions(${target} PRIVATE "VMEM_PORT_HEADER=\"smp.h\"")
     target_compile_options(${target} PRIVATE ${KERNEL_FLAGS} ${KERNEL_FLAGS_${architecture}}
         "$<$<COMPILE_LANGUAGE:C>:${VMEM_WARNINGS}>")
     target_link_options(${target} PRIVATE ${KERNEL_FLAGS_${architecture}} ${KERNEL_LINKER}
@@ -45,11 +49,12 @@ function(vmem_kernel target architecture)
         C_STANDARD 11 C_EXTENSIONS OFF LINK_DEPENDS "${script}")
 endfunction()
 
-# vmem_kernel_test(<name> <target> <memory> <seconds> [argument...])
+# vmem_kernel_test(<name> <target> <memory> <CPUs> <seconds> [argument...])
 #
 # Boots the kernel: the test passes if the kernel says so.
-function(vmem_kernel_test name target memory seconds)
+function(vmem_kernel_test name target memory cpus seconds)
     add_test(NAME ${name}
         COMMAND sh "${DEMO_DIR}/run.sh" "$<TARGET_FILE:${target}>" ${memory} ${ARGN})
-    set_tests_properties(${name} PROPERTIES LABELS kernel TIMEOUT ${seconds})
+    set_tests_properties(${name} PROPERTIES
+        LABELS kernel TIMEOUT ${seconds} ENVIRONMENT CPUS=${cpus})
 endfunction()

@@ -24,7 +24,7 @@ if ! [ -t 0 ]; then
 fi
 
 # No network card and no VGA: the kernel has no use for them and QEMU none for their ROMs.
-$limit "$qemu" -accel tcg -machine pc -m "$memory" -nodefaults -no-user-config -display none \
+$limit "$qemu" -accel tcg -machine pc -m "$memory" -smp "${CPUS:-1}" -nodefaults -no-user-config -display none \
     -vga none -no-reboot -serial stdio -device isa-debug-exit,iobase=0xf4,iosize=0x04 \
     -kernel "$kernel" -append "$*"
 status=$?
