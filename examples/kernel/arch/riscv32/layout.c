@@ -33,6 +33,10 @@ void arch_timer_start(unsigned microseconds)
     (void)microseconds;
 }
 
+void arch_timer_stop(void)
+{
+}
+
 void arch_idle(void)
 {
 }
