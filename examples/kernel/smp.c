@@ -11,7 +11,7 @@
 
 #define vmem_cpu_offline vmem_cpu_drain
 #define vmem_cpu_online(cpu) ((void)(cpu))
-enum { STEPS = 6000, STEPS_IN_HANDLER = 4, PERIOD = 500 /* microseconds */, REAP_STEPS = 500 };
+enum { STEPS = 20000, STEPS_IN_HANDLER = 4, PERIOD = 250 /* microseconds */, REAP_STEPS = 500 };
 #define SEED 20010625ULL /* the conference at which vmem was presented */
 #define KIND(kind) (1U << (kind))
 
@@ -33,6 +33,7 @@ static struct cpu {
     struct hammer in_handler;
     bool is_ticking; /* its handler may work: its own CPU says so */
     unsigned long interrupts;
+    unsigned long pinned; /* interrupts that found their CPU so: in the middle of its magazines */
 } cpus[CPUS_MAX];
 
 static const struct phase *phase;
@@ -44,6 +45,7 @@ void kernel_timer(void)
     if (!__atomic_load_n(&cpu->is_ticking, __ATOMIC_RELAXED))
         return;
     cpu->interrupts++;
+    cpu->pinned += port_percpu()->pinned > 0 ? 1 : 0;
     for (unsigned i = 0; i < STEPS_IN_HANDLER; i++)
         hammer_step(&cpu->in_handler, phase->kinds);
 }
@@ -94,6 +96,7 @@ struct totals {
     unsigned long in_handler;
     unsigned long refusals;
     unsigned long interrupts;
+    unsigned long pinned;
 };
 
 static struct totals totals(void)
@@ -104,15 +107,17 @@ static struct totals totals(void)
         totals.in_handler += cpus[i].in_handler.operations;
         totals.refusals += cpus[i].hammer.refusals + cpus[i].in_handler.refusals;
         totals.interrupts += cpus[i].interrupts;
+        totals.pinned += cpus[i].pinned;
     }
     return totals;
 }
 
 static void print_totals(const char *name, const struct totals *from, const struct totals *to)
 {
-    print("  %-10s %8lu operations, %8lu in %6lu interrupts, %6lu refused\n", name,
-          to->operations - from->operations, to->in_handler - from->in_handler,
-          to->interrupts - from->interrupts, to->refusals - from->refusals);
+    print("  %-8s %8lu operations, %7lu refused, %7lu in %6lu interrupts, %5lu of a pinned CPU\n",
+          name, to->operations - from->operations, to->refusals - from->refusals,
+          to->in_handler - from->in_handler, to->interrupts - from->interrupts,
+          to->pinned - from->pinned);
 }
 
 void smp_run(void)
