@@ -5,6 +5,9 @@ enable_language(ASM)
 
 set(DEMO_DIR "${CMAKE_CURRENT_LIST_DIR}")
 
+# One architecture in each build folder, since it takes a compiler for it: see the presets.
+set(VMEM_KERNEL_ARCH x86_64 CACHE STRING "What kernels are built for: x86_64, aarch64, riscv64 or riscv32")
+
 set(KERNEL_SOURCES_x86
     arch/x86/exit.c arch/x86/serial.c arch/x86/start.c)
 set(KERNEL_SOURCES_x86_64 ${KERNEL_SOURCES_x86}
@@ -12,9 +15,26 @@ set(KERNEL_SOURCES_x86_64 ${KERNEL_SOURCES_x86}
     arch/x86_64/smp.c arch/x86_64/traps.S arch/x86_64/traps.c)
 set(KERNEL_SOURCES_i386 ${KERNEL_SOURCES_x86}
     arch/i386/boot.S arch/i386/layout.c)
+set(KERNEL_SOURCES_aarch64
+    arch/devicetree.c arch/aarch64/boot.S arch/aarch64/exit.c arch/aarch64/paging.c
+    arch/aarch64/serial.c arch/aarch64/start.c arch/aarch64/timer.c arch/aarch64/traps.S
+    arch/aarch64/traps.c)
+set(KERNEL_SOURCES_riscv
+    arch/devicetree.c arch/riscv/exit.c arch/riscv/serial.c arch/riscv/start.c)
+set(KERNEL_SOURCES_riscv64 ${KERNEL_SOURCES_riscv}
+    arch/riscv64/boot.S arch/riscv64/harts.c arch/riscv64/paging.c arch/riscv64/timer.c
+    arch/riscv64/traps.S arch/riscv64/traps.c)
+set(KERNEL_SOURCES_riscv32 ${KERNEL_SOURCES_riscv}
+    arch/riscv32/boot.S arch/riscv32/layout.c)
 
 set(KERNEL_FLAGS_x86_64 -m64 -mcmodel=kernel -mno-red-zone -mgeneral-regs-only)
 set(KERNEL_FLAGS_i386 -m32 -march=i686 -mgeneral-regs-only)
+set(KERNEL_FLAGS_aarch64 -mgeneral-regs-only -mno-outline-atomics)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    set(csr _zicsr) # which clang takes for granted until version 17
+endif()
+set(KERNEL_FLAGS_riscv64 -march=rv64imac${csr} -mabi=lp64 -mcmodel=medany)
+set(KERNEL_FLAGS_riscv32 -march=rv32imac${csr} -mabi=ilp32 -mcmodel=medany)
 
 set(KERNEL_FLAGS -ffreestanding -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables
     -fcf-protection=none -O2 -g)

@@ -8,7 +8,7 @@
  */
 #include "kernel.h"
 
-enum { SEATS = 8, ROUNDS = 1500, PERIOD = 250 /* microseconds */ };
+enum { SEATS = 8, ROUNDS = 400, PERIOD = 250 /* microseconds */ };
 
 static vmem_t *seats;
 static uint32_t owner_of[SEATS]; /* 1 + the CPU, or its handler; 0: nobody */
