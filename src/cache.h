@@ -67,6 +67,7 @@ struct vmem_depot_list {
     struct vmem_magazine *first;
     uint32_t count;
     uint32_t least; /* the count, at its least since the last trim: so many nobody needed */
+    size_t rounds;  /* in all of them */
 };
 
 /* Slabs in one state, linked by their tags. */
@@ -164,10 +165,12 @@ void vmem_cache_dismantle(vmem_cache_t *cache);
 
 /*
  * The slow way of an allocation and a free: everything that the inline functions of magazine.h
- * leave. 0 or an error.
+ * leave. 0 or an error, which the caller counts; it does not wait.
  */
 int vmem_cache_take(vmem_cache_t *cache, unsigned flags, vmem_addr_t *addrp);
 void vmem_cache_put(vmem_cache_t *cache, vmem_addr_t addr, const char *call, uintptr_t caller);
+
+void vmem_cache_count_failure(vmem_cache_t *cache);
 
 /* Gives back all that is not in use. The caller has begun a reap (vmem_reap_begin). */
 void vmem_cache_strip(vmem_cache_t *cache);

@@ -11,8 +11,11 @@
  * 2. The common path takes no lock: it pins the CPU, so that nobody else runs there
  *    (magazine.h). A CPU's structure is written by that CPU alone.
  * 3. Except that another CPU, in a reap, may ask for the magazines: it sets `wanted`, and
- *    `limit` to NULL, so that the next free finds no room and comes here. If that is
- *    overwritten by an exchange at the same moment, the exchange after it finds `wanted`.
+ *    `limit` to NULL, so that the next free finds no room and comes here. It does so with the lock,
+ *    as a magazine is exchanged, and whoever has exchanged one looks at `wanted` behind that.
+ * (Where the two of a CPU change places, without the lock, `limit` may be overwritten at the same
+ *    moment: then the next change finds `wanted`.) What is freed when a CPU is asked follows into
+ *    the slabs.
  * 4. A magazine is a block of the tag pool. It knows its own capacity, so magazines of
  *    several sizes can be about: those that are not of the present size are given back when they
  *    come to the depot empty. Changing the size moves no round.
@@ -67,24 +70,26 @@ size_t vmem_magazine_capacity(const vmem_cache_t *cache)
 
 #if VMEM_CPUS > 0
 
-/* How many CPUs may use magazines; one that is alone may from the start. */
-static unsigned online = VMEM_CPUS == 1 ? 1 : 0;
-static vmem_port_lock_t online_lock = VMEM_PORT_LOCK_INIT;
+/* Which CPUs may use magazines; one that is alone may from the start. */
+static bool online[VMEM_CPUS] = {VMEM_CPUS == 1};
 
-void vmem_cpus_online(unsigned count)
+void vmem_cpu_online(unsigned cpu)
 {
-    unsigned long state = vmem_port_lock(&online_lock);
+    if (cpu < VMEM_CPUS)
+        VMEM_WRITE_ONCE(online[cpu], true);
+}
 
-    if (count > VMEM_CPUS)
-        count = VMEM_CPUS;
-    if (count > online)
-        VMEM_WRITE_ONCE(online, count);
-    vmem_port_unlock(&online_lock, state);
+void vmem_cpu_offline(unsigned cpu)
+{
+    if (cpu < VMEM_CPUS)
+        VMEM_WRITE_ONCE(online[cpu], false);
+    vmem_cpu_drain(cpu);
 }
 
 static bool may_have(const vmem_cache_t *cache, unsigned i)
 {
-    return i < VMEM_READ_ONCE(online) && (cache->flags & VMEM_CACHE_NO_MAGAZINES) == 0;
+    return i < VMEM_CPUS && VMEM_READ_ONCE(online[i]) &&
+           (cache->flags & VMEM_CACHE_NO_MAGAZINES) == 0;
 }
 
 bool vmem_magazine_is_online(const vmem_cache_t *cache)
@@ -127,6 +132,7 @@ static void depot_put(struct vmem_depot_list *list, struct vmem_magazine *magazi
     magazine->next = list->first;
     list->first = magazine;
     list->count++;
+    list->rounds += magazine->rounds;
 }
 
 static struct vmem_magazine *depot_take(struct vmem_depot_list *list)
@@ -136,6 +142,7 @@ static struct vmem_magazine *depot_take(struct vmem_depot_list *list)
     if (magazine != NULL) {
         list->first = magazine->next;
         list->count--;
+        list->rounds -= magazine->rounds;
         if (list->count < list->least)
             list->least = list->count;
     }
@@ -151,14 +158,15 @@ static struct vmem_magazine *depot_put_empty(vmem_cache_t *cache, struct vmem_ma
     return NULL;
 }
 
-/* Counts a visit, and enlarges the magazines if many were contended. */
-static void visit(vmem_cache_t *cache, unsigned cpu)
+/* Counts a visit, and enlarges the magazines if many were contended; a CPU's first is not one of
+ * them. */
+static void visit(vmem_cache_t *cache, const struct vmem_cpu *cpu, unsigned i)
 {
     cache->exchanges++;
     cache->misses++;
-    if (cpu != cache->last_cpu)
+    if (i != cache->last_cpu && cpu->loaded != NULL)
         cache->contended++;
-    cache->last_cpu = cpu;
+    cache->last_cpu = i;
     if (++cache->visits < VISITS)
         return;
     if (cache->contended >= VISITS / 2 && cache->magazine_type + 1 < TYPES)
@@ -306,6 +314,12 @@ static unsigned drain_self(vmem_cache_t *cache)
  * The slow ways
  */
 
+/* Another CPU asks for all that this one has, perhaps since we last looked. */
+static bool is_wanted(const struct vmem_cpu *cpu)
+{
+    return VMEM_UNLIKELY(VMEM_READ_ONCE(cpu->wanted) != 0);
+}
+
 /* Brings a loaded magazine that has a round; false: there is none. Pinned. */
 static bool reload_full(vmem_cache_t *cache, struct vmem_cpu *cpu, unsigned i,
                         struct vmem_magazine **surplus)
@@ -320,7 +334,7 @@ static bool reload_full(vmem_cache_t *cache, struct vmem_cpu *cpu, unsigned i,
     state = vmem_port_lock(&cache->lock);
     full = depot_take(&cache->full_magazines);
     if (full != NULL) {
-        visit(cache, i);
+        visit(cache, cpu, i);
         *surplus = depot_put_empty(cache, load(cpu, full));
     }
     vmem_port_unlock(&cache->lock, state);
@@ -335,12 +349,13 @@ bool vmem_magazine_alloc(vmem_cache_t *cache, vmem_addr_t *addrp)
     struct vmem_cpu *cpu = cache->cpus[i];
     bool found = false;
 
-    if (VMEM_UNLIKELY(VMEM_READ_ONCE(cpu->wanted) != 0)) {
-        drain_and_unpin(cache, cpu, pinned);
-        return false;
-    }
     if (cpu != &vmem_no_cpu)
         found = cpu->top != cpu->bottom || reload_full(cache, cpu, i, &surplus);
+    if (is_wanted(cpu)) {
+        drain_and_unpin(cache, cpu, pinned);
+        free_magazine(surplus);
+        return false;
+    }
     if (found) {
         VMEM_OWN_ADD(cpu->top, -1);
         *addrp = *cpu->top;
@@ -364,7 +379,7 @@ static bool reload_empty(vmem_cache_t *cache, struct vmem_cpu *cpu, unsigned i)
     state = vmem_port_lock(&cache->lock);
     empty = depot_take(&cache->empty_magazines);
     if (empty != NULL) {
-        visit(cache, i);
+        visit(cache, cpu, i);
         full = load(cpu, empty);
         if (full != NULL)
             depot_put(&cache->full_magazines, full);
@@ -382,9 +397,10 @@ static bool push(vmem_cache_t *cache, vmem_addr_t addr, unsigned *ip, bool *want
     bool room = false;
 
     *ip = i;
-    *wanted = VMEM_READ_ONCE(cpu->wanted) != 0;
-    if (cpu != &vmem_no_cpu && !*wanted)
+    if (cpu != &vmem_no_cpu)
         room = cpu->top < VMEM_READ_ONCE(cpu->limit) || reload_empty(cache, cpu, i);
+    *wanted = is_wanted(cpu);
+    room = room && !*wanted;
     if (room) {
         VMEM_OWN_WRITE(*cpu->top, addr);
         VMEM_OWN_ADD(cpu->top, 1);
@@ -419,9 +435,11 @@ bool vmem_magazine_free(vmem_cache_t *cache, vmem_addr_t addr)
     for (unsigned tries = 0; tries < 3; tries++) { /* others may take what was restocked */
         if (push(cache, addr, &i, &wanted))
             return true;
-        if (wanted)
-            (void)drain_self(cache);
-        else if (cache->cpus[i] == &vmem_no_cpu ? !attach(cache, i) : !restock(cache))
+        if (wanted) {
+            (void)drain_self(cache); /* and this round follows */
+            return false;
+        }
+        if (cache->cpus[i] == &vmem_no_cpu ? !attach(cache, i) : !restock(cache))
             return false;
     }
     return false;
@@ -440,6 +458,7 @@ static void empty_list(vmem_cache_t *cache, struct vmem_depot_list *list)
     list->first = NULL;
     list->count = 0;
     list->least = 0;
+    list->rounds = 0;
     vmem_port_unlock(&cache->lock, state);
     while (magazine != NULL) {
         struct vmem_magazine *next = magazine->next;
@@ -451,6 +470,8 @@ static void empty_list(vmem_cache_t *cache, struct vmem_depot_list *list)
 
 static void ask_others(vmem_cache_t *cache, unsigned self)
 {
+    unsigned long state = vmem_port_lock(&cache->lock);
+
     for (unsigned i = 0; i != VMEM_CPUS; i++) {
         struct vmem_cpu *cpu = VMEM_READ_ACQUIRE(cache->cpus[i]);
 
@@ -459,6 +480,7 @@ static void ask_others(vmem_cache_t *cache, unsigned self)
             VMEM_WRITE_ONCE(cpu->limit, NULL);
         }
     }
+    vmem_port_unlock(&cache->lock, state);
 }
 
 void vmem_magazine_reap(vmem_cache_t *cache)
@@ -560,6 +582,8 @@ size_t vmem_magazine_rounds(const vmem_cache_t *cache,
 
     for (unsigned i = 0; i != VMEM_CPUS; i++)
         count += visit_cpu(VMEM_READ_ACQUIRE(cache->cpus[i]), visit_round, ctx);
+    if (visit_round == NULL)
+        return count + cache->full_magazines.rounds;
     for (const struct vmem_magazine *m = cache->full_magazines.first; m != NULL; m = m->next)
         count += visit_magazine(m, m->rounds, visit_round, ctx);
     return count;
@@ -571,9 +595,14 @@ size_t vmem_magazine_rounds(const vmem_cache_t *cache,
  * A port without CPUs: there are no magazines.
  */
 
-void vmem_cpus_online(unsigned count)
+void vmem_cpu_online(unsigned cpu)
 {
-    (void)count;
+    (void)cpu;
+}
+
+void vmem_cpu_offline(unsigned cpu)
+{
+    (void)cpu;
 }
 
 bool vmem_magazine_is_online(const vmem_cache_t *cache)

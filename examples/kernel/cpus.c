@@ -11,6 +11,7 @@
 enum { STACK = 32768, LOOK_OUT = 5000 /* microseconds */ };
 
 static struct percpu percpus[CPUS_MAX];
+static void (*ticks[CPUS_MAX])(unsigned cpu);
 static _Alignas(16) char stacks[CPUS_MAX - 1][STACK];
 
 static struct {
@@ -38,6 +39,22 @@ void *cpu_stack_top(unsigned index)
 static uint32_t read(const uint32_t *number)
 {
     return __atomic_load_n(number, __ATOMIC_ACQUIRE);
+}
+
+void cpu_tick(void (*tick)(unsigned cpu), unsigned microseconds)
+{
+    arch_timer_stop();
+    __atomic_store_n(&ticks[port_percpu()->index], tick, __ATOMIC_RELAXED);
+    if (tick != NULL)
+        arch_timer_start(microseconds);
+}
+
+void kernel_timer(void)
+{
+    const unsigned index = port_percpu()->index;
+    void (*const tick)(unsigned cpu) = __atomic_load_n(&ticks[index], __ATOMIC_RELAXED);
+    if (tick != NULL)
+        tick(index);
 }
 
 _Noreturn void kernel_cpu_main(unsigned index)

@@ -47,7 +47,7 @@ endif()
 
 # vmem_kernel(<target> <architecture> <source>...)
 #
-# An ELF file that QEMU boots by -kernel. Its sources define kernel_main() and kernel_timer(), and
+# An ELF file that QEMU boots by -kernel. Its sources define kernel_main() and
 # what page tables are made of. Its port is that of examples/ports.
 function(vmem_kernel target architecture)
     set(common console.c cpus.c string.c ${KERNEL_SOURCES_${architecture}})
@@ -59,7 +59,8 @@ function(vmem_kernel target architecture)
     add_executable(${target} ${ARGN} ${common})
     target_link_libraries(${target} PRIVATE vmem::sources)
     target_include_directories(${target} PRIVATE "${DEMO_DIR}/../ports")
-    target_compile_definitions(${target} PRIVATE "VMEM_PORT_HEADER=\"smp.h\"")
+    target_compile_definitions(${target} PRIVATE "VMEM_PORT_HEADER=\"smp.h\""
+        VMEM_CONFIG_SLEEP=1)
     target_compile_options(${target} PRIVATE ${KERNEL_FLAGS} ${KERNEL_FLAGS_${architecture}}
         "$<$<COMPILE_LANGUAGE:C>:${VMEM_WARNINGS}>")
     target_link_options(${target} PRIVATE ${KERNEL_FLAGS_${architecture}} ${KERNEL_LINKER}

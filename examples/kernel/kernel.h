@@ -80,6 +80,9 @@ void misuse_run(void);
 /* smp.c: uses it from all CPUs, and from their timers' interrupts. */
 void smp_run(void);
 
+/* waiting.c: requests that wait for what other CPUs, or handlers, have. */
+void waiting_run(void);
+
 /* hammer.c: one of those who use it there, with what he has taken. */
 enum hammer_kind {
     HAMMER_PAGES,   /* of phys */

@@ -5,12 +5,11 @@
  *
  * Each phase is a number of steps a CPU, with some kinds of things; behind it all CPUs stand still
  * and every invariant is verified. In the last one a CPU goes offline and comes online again, and
- * another one reaps. With one CPU all is the same, and the interrupts are still there.
+ * another one reaps. With one CPU all is the same, and the interrupts are still there. Then they
+ * wait for one another (waiting.c).
  */
 #include "kernel.h"
 
-#define vmem_cpu_offline vmem_cpu_drain
-#define vmem_cpu_online(cpu) ((void)(cpu))
 enum { STEPS = 20000, STEPS_IN_HANDLER = 4, PERIOD = 250 /* microseconds */, REAP_STEPS = 500 };
 #define SEED 20010625ULL /* the conference at which vmem was presented */
 #define KIND(kind) (1U << (kind))
@@ -31,7 +30,6 @@ static const struct phase {
 static struct cpu {
     struct hammer hammer;
     struct hammer in_handler;
-    bool is_ticking; /* its handler may work: its own CPU says so */
     unsigned long interrupts;
     unsigned long pinned; /* interrupts that found their CPU so: in the middle of its magazines */
 } cpus[CPUS_MAX];
@@ -39,24 +37,13 @@ static struct cpu {
 static const struct phase *phase;
 static unsigned cpu_count;
 
-void kernel_timer(void)
+static void tick(unsigned index)
 {
-    struct cpu *cpu = &cpus[port_percpu()->index];
-    if (!__atomic_load_n(&cpu->is_ticking, __ATOMIC_RELAXED))
-        return;
+    struct cpu *cpu = &cpus[index];
     cpu->interrupts++;
     cpu->pinned += port_percpu()->pinned > 0 ? 1 : 0;
     for (unsigned i = 0; i < STEPS_IN_HANDLER; i++)
         hammer_step(&cpu->in_handler, phase->kinds);
-}
-
-static void set_ticking(struct cpu *cpu, bool is_ticking)
-{
-    __atomic_store_n(&cpu->is_ticking, is_ticking, __ATOMIC_RELAXED);
-    if (is_ticking)
-        arch_timer_start(PERIOD);
-    else
-        arch_timer_stop();
 }
 
 /* The last CPU has no magazines for a third of the time; the first one reaps again and again. */
@@ -73,14 +60,14 @@ static void change(unsigned index, unsigned step)
 static void work(unsigned index)
 {
     struct cpu *cpu = &cpus[index];
-    set_ticking(cpu, true);
+    cpu_tick(tick, PERIOD);
     cpus_meet();
     for (unsigned step = 0; step < STEPS; step++) {
         if (phase->changes)
             change(index, step);
         hammer_step(&cpu->hammer, phase->kinds);
     }
-    set_ticking(cpu, false);
+    cpu_tick(NULL, 0);
 }
 
 static void drain(unsigned index)
@@ -141,8 +128,9 @@ void smp_run(void)
         arenas_check();
         before = after;
     }
+    print_totals("total", &none, &after);
+    waiting_run();
     cpus_run(drain);
     hammers_end();
-    print_totals("total", &none, &after);
     expect(after.in_handler > 0, "handlers have interrupted the work");
 }

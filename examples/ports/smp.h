@@ -16,7 +16,7 @@
  * handler counts itself in `interrupts`, first thing and last.
  *
  * THREADS. In the kernels that this port comes from, a CPU is the only thread there is. In one
- * whose threads move between CPUs, four lines change, each marked THREADS below.
+ * whose threads move between CPUs, five lines change, each marked THREADS below.
  */
 #ifndef PORT_SMP_H
 #define PORT_SMP_H
@@ -104,12 +104,17 @@ static inline void vmem_port_unpin(unsigned long state)
 
 #define VMEM_PORT_WAITS
 
+enum { PORT_PATIENCE = 100000 }; /* to look again after a while is right at any time */
+
 static inline void vmem_port_wait(const uint32_t *woken)
 {
     /* THREADS: lock a table of waiting threads; unless *woken is set, enter this one under the
      * address and go to sleep, which gives the table free. So a wake in between is not lost. */
-    while (__atomic_load_n(woken, __ATOMIC_ACQUIRE) == 0)
+    for (unsigned turn = 0; turn < PORT_PATIENCE; turn++) {
+        if (__atomic_load_n(woken, __ATOMIC_ACQUIRE) != 0)
+            return;
         port_relax();
+    }
 }
 
 static inline void vmem_port_wake(const uint32_t *woken)

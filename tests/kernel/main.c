@@ -10,10 +10,11 @@
 #include <vmem/cache.h>
 #include <vmem/debug.h>
 
-enum { STEPS = 20000, THINGS = 32, UNITS = 1024, MEMORY = 512 * 1024, OBJECT = 96 };
+enum { STEPS = 20000, STEPS_IN_HANDLER = 4, PERIOD = 500 /* microseconds */ };
+enum { THINGS = 32, UNITS = 1024, MEMORY = 512 * 1024, OBJECT = 96 };
 
 static _Alignas(PAGE_SIZE) unsigned char memory[MEMORY];
-static uint32_t owner_of[UNITS]; /* 1 + the CPU that has the unit */
+static uint32_t owner_of[UNITS]; /* 1 + the CPU, or its handler, that has the unit */
 static uint32_t problems;
 
 static vmem_t *units;
@@ -29,6 +30,9 @@ struct cpu {
         uint32_t *object;
     } things[THINGS];
 };
+static struct cpu cpus[CPUS_MAX];
+static struct cpu handlers[CPUS_MAX];
+static unsigned ticks[CPUS_MAX];
 
 static void expect(bool holds, const char *what)
 {
@@ -87,26 +91,44 @@ static void object_step(struct cpu *cpu, unsigned index, unsigned i)
         (*object)[0] = (*object)[last] = index;
 }
 
-static void stress(unsigned index)
+static void step(struct cpu *cpu, unsigned index)
 {
-    static struct cpu cpus[CPUS_MAX];
-    struct cpu *cpu = &cpus[index];
-    cpu->random = 2463534242U + index;
-    cpus_meet();
-    for (unsigned step = 0; step < STEPS; step++) {
-        if (random_below(cpu, 2) == 0)
-            segment_step(cpu, index, random_below(cpu, THINGS));
-        else
-            object_step(cpu, index, random_below(cpu, THINGS));
-    }
+    if (random_below(cpu, 2) == 0)
+        segment_step(cpu, index, random_below(cpu, THINGS));
+    else
+        object_step(cpu, index, random_below(cpu, THINGS));
+}
+
+static void drain(struct cpu *cpu, unsigned index)
+{
     for (unsigned i = 0; i < THINGS; i++) {
         if (cpu->things[i].size != 0)
             segment_step(cpu, index, i);
         if (cpu->things[i].object != NULL)
             object_step(cpu, index, i);
     }
-    cpus_meet(); /* so that all CPUs are at it as long as one is */
-    vmem_cpu_drain(index);
+}
+
+/* In an interrupt, whatever the CPU is at: as if it were one more. */
+static void tick(unsigned index)
+{
+    ticks[index]++;
+    for (unsigned i = 0; i < STEPS_IN_HANDLER; i++)
+        step(&handlers[index], CPUS_MAX + index);
+}
+
+static void stress(unsigned index)
+{
+    cpus[index].random = 2463534242U + index;
+    handlers[index].random = ~cpus[index].random;
+    cpus_meet();
+    cpu_tick(tick, PERIOD);
+    for (unsigned i = 0; i < STEPS; i++)
+        step(&cpus[index], index);
+    cpu_tick(NULL, 0);
+    drain(&cpus[index], index);
+    drain(&handlers[index], CPUS_MAX + index);
+    vmem_cpu_offline(index);
 }
 
 static void create(void)
@@ -132,6 +154,14 @@ static void destroy(void)
     expect(vmem_check(NULL) == 0, "every invariant holds in the end");
 }
 
+static unsigned interrupts(void)
+{
+    unsigned sum = 0;
+    for (unsigned i = 0; i < CPUS_MAX; i++)
+        sum += ticks[i];
+    return sum;
+}
+
 void kernel_main(const struct boot_info *boot)
 {
     print("\nvmem self-test, %s, %u lines of memory map\n", arch_layout.name, boot->memory_count);
@@ -142,16 +172,12 @@ void kernel_main(const struct boot_info *boot)
     expect(count == boot->cpu_count, "each CPU of the machine starts");
     vmem_cpus_online(count);
     create();
+    arch_interrupts_enable();
     cpus_run(stress);
     destroy();
-    print("on %u CPUs at once: %lu operations, %u failed\n", count, (unsigned long)count * STEPS,
-          problems);
+    print("on %u CPUs at once: %lu operations, interrupted %u times, %u failed\n", count,
+          (unsigned long)count * STEPS, interrupts(), problems);
     arch_exit(failures == 0 && problems == 0 && boot->memory_count > 0);
-}
-
-/* Only to look out for work. */
-void kernel_timer(void)
-{
 }
 
 /* This kernel maps nothing. */

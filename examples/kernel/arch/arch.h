@@ -103,10 +103,10 @@ void arch_idle(void); /* waits for an interrupt; may return without */
 struct percpu *cpu_percpu(unsigned index); /* for port_percpu_set(), before anything else in C */
 void *cpu_stack_top(unsigned index);       /* for each CPU but the first */
 _Noreturn void kernel_cpu_main(unsigned index);
+void kernel_timer(void);
 
 /* and each kernel for itself. */
 void kernel_main(const struct boot_info *boot);
-void kernel_timer(void);
 bool page_table_alloc(uint64_t *physical); /* a page within the direct map, zeroed */
 void page_table_free(uint64_t physical);   /* it is kept until others have forgotten it */
 
