@@ -22,10 +22,11 @@
 #include <vmem/id.h>
 #include <vmem/port.h>
 
-/* How much of everything is done: 1 where code is instrumented and slow, else more. */
+/* How much of everything is done, in percent: less where code is instrumented and slow. */
 #ifndef AMOUNT
-#define AMOUNT 1
+#define AMOUNT 100
 #endif
+#define AMOUNT_OF(steps) ((steps)*AMOUNT / 100 + 1)
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -99,6 +100,20 @@ void drop(const void *block, size_t size, unsigned holder);
 
 void fill(void *block, size_t size, unsigned tag);
 void expect_filled(const void *block, size_t size, unsigned tag);
+
+/* Each hook that the tests bring says that it is called: with the checked port, no lock is held. */
+#ifdef CHECKED
+#include "discipline.h"
+static inline void in_hook(const char *name)
+{
+    checked_port_no_lock(name);
+}
+#else
+static inline void in_hook(const char *name)
+{
+    (void)name;
+}
+#endif
 
 /* At the end of a scenario, after all was destroyed: nothing is lost. */
 void expect_nothing_left(void);
