@@ -389,7 +389,7 @@ extern __thread unsigned vmem_posix_cpu;
 
 static void on_another_cpu(void)
 {
-    vmem_posix_cpu = 0;
+    vmem_posix_cpu++;
 }
 
 static void in_a_thread(void *(*work)(void *argument))
