@@ -383,6 +383,48 @@ static void a_hook_of_a_test_with_a_lock_held_is_found(void **state)
     expect_violation(call_back_locked, "a lock is held in a constructor");
 }
 
+#if VMEM_CONFIG_SLEEP && defined(VMEM_PORT_WAITS)
+
+static const uint32_t woken = 1;
+
+static void wait_locked(void)
+{
+    lock(&first);
+    vmem_port_wait(&woken);
+}
+
+static void a_wait_with_a_lock_held_is_found(void **state)
+{
+    (void)state;
+    expect_violation(wait_locked, "a lock is held in vmem_port_wait");
+}
+
+static void wait_pinned(void)
+{
+    (void)pin();
+    vmem_port_wait(&woken);
+}
+
+static void a_wait_while_pinned_is_found(void **state)
+{
+    (void)state;
+    expect_violation(wait_pinned, "the CPU is pinned in vmem_port_wait");
+}
+
+static void wake_locked(void)
+{
+    lock(&first);
+    vmem_port_wake(&woken);
+}
+
+static void a_wake_with_a_lock_held_is_found(void **state)
+{
+    (void)state;
+    expect_violation(wake_locked, "a lock is held in vmem_port_wake");
+}
+
+#endif
+
 #ifdef MANY_THREADS
 
 extern __thread unsigned vmem_posix_cpu;
@@ -498,6 +540,11 @@ int main(void)
         cmocka_unit_test(a_request_for_pages_with_a_lock_held_is_found),
         cmocka_unit_test(a_return_of_pages_with_a_lock_held_is_found),
         cmocka_unit_test(a_hook_of_a_test_with_a_lock_held_is_found),
+#if VMEM_CONFIG_SLEEP && defined(VMEM_PORT_WAITS)
+        cmocka_unit_test(a_wait_with_a_lock_held_is_found),
+        cmocka_unit_test(a_wait_while_pinned_is_found),
+        cmocka_unit_test(a_wake_with_a_lock_held_is_found),
+#endif
 #ifdef MANY_THREADS
         cmocka_unit_test(a_release_by_another_thread_is_found),
         cmocka_unit_test(the_orders_of_two_threads_are_compared),

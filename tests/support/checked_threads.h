@@ -37,6 +37,10 @@ typedef struct checked_threads_lock vmem_port_lock_t;
 
 #define VMEM_PORT_CPUS 64
 
+#define VMEM_PORT_WAITS
+void vmem_port_wait(const uint32_t *woken);
+void vmem_port_wake(const uint32_t *woken);
+
 static inline unsigned long vmem_port_lock(vmem_port_lock_t *lock)
 {
     return checked_threads_lock(lock);
