@@ -20,7 +20,7 @@ static int construct(void *object, void *ctx, unsigned flags)
     unsigned call = __atomic_add_fetch(&objects->constructs, 1, __ATOMIC_RELAXED);
 
     in_hook("construct");
-    demand(flags == 0);
+    demand((flags & ~(unsigned)VMEM_SLEEP) == 0);
     if (objects->fail_every > 0 && call % objects->fail_every == 0)
         return -VMEM_ENOMEM;
     claim(object, objects->size, UINT16_MAX); /* the cache's, until its slab goes */

@@ -72,6 +72,12 @@ void drain_this_cpu(void);
 /* Pages: from the posix port, but each n-th call is refused; 0: none is. */
 extern unsigned refuse_every;
 
+/*
+ * Waiting: in the posix port, which looks again now and then; but whoever is patient waits for a
+ * wake. Set it where each that is free wakes, before the threads start.
+ */
+extern bool patient;
+
 /* Who holds what. */
 
 struct shadow {
@@ -129,5 +135,6 @@ void scenario_ids(void);
 void scenario_pressure(void);
 void scenario_waves(void);
 void scenario_refusals(void);
+void scenario_sleep(void);
 
 #endif
