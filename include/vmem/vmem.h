@@ -316,7 +316,7 @@ void vmem_stat(vmem_t *arena, struct vmem_stats *stats);
  * caches, and every cache over it: vmem_cache_reap()), the empty span kept back to its
  * source, the unused tags to the pool, and then the pool's wholly free pages to the port. Also
  * ends a hash's growth or shrinking, and moves boundary tags together, so that their pages become
- * free. O(n), the lock held for 64 tags at a time, but for what is left of a hash's move.
+ * free. O(n), the lock held for 16 tags or 64 chains of the hash at a time.
  * Calls pages, release, reclaim, destruct.
  */
 void vmem_reap(vmem_t *arena);
