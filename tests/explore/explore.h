@@ -73,16 +73,32 @@ void claim(vmem_addr_t addr, vmem_size_t size);
 void drop(vmem_addr_t addr, vmem_size_t size);
 bool is_claimed(vmem_addr_t addr, vmem_size_t size);
 
-/* Pages. */
+/*
+ * Pages: one at a time, from a stock. Each call of the hook is noted, from the moment at which the
+ * fiber let go of its last lock until it takes the next: whom the library has let in first is told
+ * by the first of these.
+ */
+enum { PAGE_CALLS_MAX = 16 };
+
+struct page_call {
+    unsigned from, to; /* in hooks; to: 0 as long as it lasts */
+    bool failed;       /* says the scenario */
+};
+
 extern struct page_hook {
-    void *(*lend)(size_t size); /* NULL: lend_from_stock() */
-    void (*take_back)(void *pages, size_t size);
-    bool refuses;    /* every call */
-    unsigned lent;   /* pages */
-    unsigned inside; /* fibers */
+    void *(*lend)(struct page_call *call); /* NULL: any page of the stock */
+    void (*take_back)(void *page);
+    bool refuses;  /* every call */
+    unsigned lent; /* pages */
+    struct page_call calls[PAGE_CALLS_MAX];
+    unsigned count;
 } page_hook;
-void *lend_from_stock(size_t size);
-void return_to_stock(void *pages, size_t size);
+void *stock_page(size_t i);
+void *any_stock_page(void);
+size_t stock_return(const void *page);
+
+/* The fiber that runs: 0 and on. */
+unsigned self(void);
 
 /* A fault of this kind may be reported; any other is a failure. faults: how many were. */
 extern struct fault_hook {

@@ -47,11 +47,14 @@ static struct fiber {
     bool pinned;
     unsigned depth_at_pin;
     const uint32_t *sleeps_on; /* NULL: it does not */
+    unsigned last_unlock;      /* when */
+    struct page_call *call;    /* of the page hook, over but for the next lock */
 } fibers[FIBERS_MAX + 1];
 
 static unsigned fiber_count;
 static unsigned current = OUTSIDE;
 static unsigned cpu_users[VMEM_PORT_CPUS]; /* that have it pinned */
+static unsigned now;                       /* hooks so far */
 static vmem_t *watched[WATCHED_MAX];
 static unsigned watched_count;
 
@@ -198,6 +201,7 @@ static void check_watched(void)
 
 static void at_hook(const char *what, const void *object)
 {
+    now++;
     if (current == OUTSIDE)
         return;
     search_trace(current, what, object);
@@ -211,37 +215,41 @@ static void at_hook(const char *what, const void *object)
 
 unsigned long explore_lock(vmem_port_lock_t *lock)
 {
-    struct fiber *self = &fibers[current];
+    struct fiber *f = &fibers[current];
 
     if (lock->mark != EXPLORE_MARK)
         fail("discipline", "a lock is taken that was never initialised");
     if (lock->holder == current + 1)
         fail("discipline", "a lock is taken by who holds it already");
-    if (self->depth == LOCKS_MAX)
+    if (f->depth == LOCKS_MAX)
         fail("discipline", "more locks are held at once than vmem/port.h promises");
-    self->wants = lock;
+    f->wants = lock;
     at_hook("lock", lock);
-    self->wants = NULL;
+    f->wants = NULL;
     if (lock->holder != 0)
         fail("explorer", "a lock is held by %c", letter(lock->holder - 1));
     lock->holder = current + 1;
-    self->held[self->depth++] = lock;
-    return EXPLORE_MARK + self->depth;
+    f->held[f->depth++] = lock;
+    if (f->call != NULL)
+        f->call->to = now;
+    f->call = NULL;
+    return EXPLORE_MARK + f->depth;
 }
 
 void explore_unlock(vmem_port_lock_t *lock, unsigned long state)
 {
-    struct fiber *self = &fibers[current];
+    struct fiber *f = &fibers[current];
 
     if (lock->holder != current + 1)
         fail("discipline", "a lock is released by who does not hold it");
-    if (self->held[self->depth - 1] != lock)
+    if (f->held[f->depth - 1] != lock)
         fail("discipline", "locks are not released innermost first");
-    if (state != EXPLORE_MARK + self->depth)
+    if (state != EXPLORE_MARK + f->depth)
         fail("discipline", "a lock is released with a state that is not its own");
-    if (self->pinned && self->depth == self->depth_at_pin)
+    if (f->pinned && f->depth == f->depth_at_pin)
         fail("discipline", "a lock that was held before the pin is released before the unpin");
-    self->depth--;
+    f->depth--;
+    f->last_unlock = now;
     lock->holder = 0;
     at_hook("unlock", lock);
 }
@@ -263,6 +271,11 @@ uintptr_t explore_self(void)
     return current + 1;
 }
 
+unsigned self(void)
+{
+    return current;
+}
+
 void on_cpu(unsigned cpu)
 {
     fibers[OUTSIDE].cpu = cpu;
@@ -271,32 +284,32 @@ void on_cpu(unsigned cpu)
 /* A hook before, and one while pinned, for what the other CPUs do meanwhile. */
 unsigned explore_pin(unsigned long *state)
 {
-    struct fiber *self = &fibers[current];
+    struct fiber *f = &fibers[current];
     unsigned users;
 
-    if (self->pinned)
+    if (f->pinned)
         fail("discipline", "the CPU is pinned twice");
     at_hook("pin", NULL);
-    self->pinned = true;
-    self->depth_at_pin = self->depth;
-    *state = EXPLORE_MARK + self->cpu;
-    users = cpu_users[self->cpu]++;
+    f->pinned = true;
+    f->depth_at_pin = f->depth;
+    *state = EXPLORE_MARK + f->cpu;
+    users = cpu_users[f->cpu]++;
     at_hook("pinned", NULL);
-    return users == 0 ? self->cpu : VMEM_PORT_CPUS;
+    return users == 0 ? f->cpu : VMEM_PORT_CPUS;
 }
 
 void explore_unpin(unsigned long state)
 {
-    struct fiber *self = &fibers[current];
+    struct fiber *f = &fibers[current];
 
-    if (!self->pinned)
+    if (!f->pinned)
         fail("discipline", "the CPU is unpinned without a pin");
-    if (state != EXPLORE_MARK + self->cpu)
+    if (state != EXPLORE_MARK + f->cpu)
         fail("discipline", "the CPU is unpinned with a state that is not its own");
-    if (self->depth != self->depth_at_pin)
+    if (f->depth != f->depth_at_pin)
         fail("discipline", "a lock that was taken while pinned outlasts the pin");
-    self->pinned = false;
-    cpu_users[self->cpu]--;
+    f->pinned = false;
+    cpu_users[f->cpu]--;
     at_hook("unpin", NULL);
 }
 
@@ -339,54 +352,74 @@ struct page_hook page_hook;
 static _Alignas(VMEM_PAGE_SIZE) unsigned char stock[STOCK][VMEM_PAGE_SIZE];
 static bool is_lent[STOCK];
 
-void *lend_from_stock(size_t size)
+void *stock_page(size_t i)
 {
-    for (unsigned i = 0; size == VMEM_PAGE_SIZE && i < STOCK; i++) {
-        if (!is_lent[i]) {
-            is_lent[i] = true;
-            return stock[i];
-        }
-    }
+    if (i >= STOCK || is_lent[i])
+        fail("discipline", "page %lu of the stock is not there", (unsigned long)i);
+    is_lent[i] = true;
+    return stock[i];
+}
+
+size_t stock_return(const void *page)
+{
+    size_t i = (size_t)((const unsigned char *)page - stock[0]) / VMEM_PAGE_SIZE;
+
+    if (i >= STOCK || !is_lent[i])
+        fail("discipline", "a page comes back that was not lent");
+    is_lent[i] = false;
+    return i;
+}
+
+void *any_stock_page(void)
+{
+    for (size_t i = 0; i < STOCK; i++)
+        if (!is_lent[i])
+            return stock_page(i);
     return NULL;
 }
 
-void return_to_stock(void *pages, size_t size)
+static struct page_call *note_call(void)
 {
-    size_t i = (size_t)((unsigned char *)pages - stock[0]) / VMEM_PAGE_SIZE;
+    struct page_call *call = &page_hook.calls[page_hook.count];
 
-    if (size != VMEM_PAGE_SIZE || i >= STOCK || !is_lent[i])
-        fail("discipline", "a page comes back that was not lent");
-    is_lent[i] = false;
+    if (current == OUTSIDE)
+        return NULL;
+    if (page_hook.count++ == PAGE_CALLS_MAX)
+        fail("explorer", "the page hook is called too often");
+    call->from = fibers[current].last_unlock;
+    return call;
 }
 
 void *vmem_port_pages_alloc(size_t size)
 {
-    void *pages = NULL;
+    struct page_call *call = note_call();
+    void *page = NULL;
 
     expect_free("vmem_port_pages_alloc");
-    page_hook.inside++;
     at_hook("pages_alloc", NULL);
-    if (!page_hook.refuses)
-        pages = page_hook.lend != NULL ? page_hook.lend(size) : lend_from_stock(size);
-    if (pages != NULL) {
-        memset(pages, 0xa5, size);
-        page_hook.lent += (unsigned)(size / VMEM_PAGE_SIZE);
+    if (!page_hook.refuses && size == VMEM_PAGE_SIZE)
+        page = page_hook.lend != NULL ? page_hook.lend(call) : any_stock_page();
+    if (page != NULL) {
+        memset(page, 0xa5, size);
+        page_hook.lent++;
     }
-    at_hook("lent", pages);
-    page_hook.inside--;
-    return pages;
+    at_hook("lent", page);
+    fibers[current].call = call;
+    return page;
 }
 
 void vmem_port_pages_free(void *pages, size_t size)
 {
     expect_free("vmem_port_pages_free");
     at_hook("pages_free", pages);
+    if (size != VMEM_PAGE_SIZE)
+        fail("discipline", "more pages come back than were lent");
     memset(pages, 0x5a, size);
-    page_hook.lent -= (unsigned)(size / VMEM_PAGE_SIZE);
+    page_hook.lent--;
     if (page_hook.take_back != NULL)
-        page_hook.take_back(pages, size);
+        page_hook.take_back(pages);
     else
-        return_to_stock(pages, size);
+        (void)stock_return(pages);
 }
 
 /*

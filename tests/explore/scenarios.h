@@ -7,6 +7,8 @@
 
 #include "explore.h"
 
+#include VMEM_PORT_HEADER
+
 #define NOWHERE VMEM_ADDR_MAX
 
 static inline vmem_t *make(const char *name, vmem_addr_t base, vmem_size_t size, vmem_t *source)
