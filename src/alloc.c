@@ -13,12 +13,15 @@
  * with what there is: an exact fit needs none, so that an arena whose memory
  * serves for its own tags can be used up to its last page.
  *
+ * A request with VMEM_SLEEP is one without that is tried again (sleep.c).
+ *
  * Unconstrained instant and best fit of a freelist arena take a path of their own
  * past the first two steps.
  */
 #include "magazine.h"
 #include "quantum.h"
 #include "segment.h"
+#include "sleep.h"
 
 /* Which kind of tag a stash holds. */
 static enum vmem_tag_class stash_class(const vmem_t *arena, unsigned which)
@@ -102,8 +105,8 @@ static const char *normalise(const vmem_t *arena, vmem_size_t size,
                              const struct vmem_constraints *c, unsigned flags,
                              struct vmem_request *request)
 {
-    if (flags > VMEM_LASTFIT)
-        return "unknown flags";
+    if (vmem_wrong_flags(flags) != NULL)
+        return vmem_wrong_flags(flags);
     if (size == 0)
         return "size is 0";
     request->size = vmem_round(arena, size);
@@ -112,7 +115,7 @@ static const char *normalise(const vmem_t *arena, vmem_size_t size,
     request->nocross = 0;
     request->min = 0;
     request->max = VMEM_ADDR_MAX;
-    request->policy = flags;
+    request->policy = vmem_policy(flags);
     request->plain = true;
     if (c == NULL)
         return NULL;
@@ -175,11 +178,11 @@ int vmem_commit(vmem_t *arena, const struct vmem_request *request, const struct 
     return 0;
 }
 
-void vmem_count_failure(vmem_t *arena, int by)
+void vmem_count_failure(vmem_t *arena)
 {
     unsigned long state = vmem_port_lock(&arena->lock);
 
-    arena->fails += (uint64_t)(int64_t)by;
+    arena->fails++;
     vmem_port_unlock(&arena->lock, state);
 }
 
@@ -201,15 +204,15 @@ static int serve_from_arena(vmem_t *arena, const struct vmem_request *request, v
     return error;
 }
 
-static int serve(vmem_t *arena, const struct vmem_request *request, unsigned flags,
-                 vmem_addr_t *addrp, uintptr_t caller)
+static int serve(vmem_t *arena, const struct vmem_request *request, vmem_addr_t *addrp,
+                 uintptr_t caller)
 {
     int error = serve_from_arena(arena, request, addrp, caller);
     vmem_addr_t addr;
 
     if (error != -VMEM_ENOSPC || !arena->imports)
         return error;
-    error = vmem_import(arena, request, flags, &addr, caller);
+    error = vmem_import(arena, request, &addr, caller);
     if (error == 0)
         *addrp = addr;
     return error;
@@ -226,7 +229,7 @@ static bool may_ever_fit(vmem_t *arena, const struct vmem_request *request)
 }
 
 /* The same, and whatever else may help. */
-static int serve_with_pressure(vmem_t *arena, const struct vmem_request *request, unsigned flags,
+static int serve_with_pressure(vmem_t *arena, const struct vmem_request *request,
                                vmem_addr_t *addrp, uintptr_t caller)
 {
     int error;
@@ -239,27 +242,72 @@ static int serve_with_pressure(vmem_t *arena, const struct vmem_request *request
             return 0;
         vmem_quantum_strip(arena);
     }
-    error = serve(arena, request, flags, addrp, caller);
+    error = serve(arena, request, addrp, caller);
     if (error != 0 && error != -VMEM_EINVAL && may_ever_fit(arena, request) && vmem_relieve(arena))
-        error = serve(arena, request, flags, addrp, caller);
+        error = serve(arena, request, addrp, caller);
     return error;
+}
+
+/* A request; or what is wrong with it is reported. */
+static int make_request(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *c,
+                        unsigned flags, const vmem_addr_t *addrp, const char *call,
+                        uintptr_t caller, struct vmem_request *request)
+{
+    const char *wrong = arena == NULL || addrp == NULL ? "arena or addrp is NULL"
+                                                       : normalise(arena, size, c, flags, request);
+
+    return wrong == NULL
+               ? 0
+               : vmem_fault_report(arena, VMEM_FAULT_PARAMETER, call, wrong, 0, size, caller);
+}
+
+int vmem_try(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *c, unsigned flags,
+             vmem_addr_t *addrp, const char *call, uintptr_t caller)
+{
+    struct vmem_request request;
+    int error = make_request(arena, size, c, flags, addrp, call, caller, &request);
+
+    return error != 0 ? error : serve_with_pressure(arena, &request, addrp, caller);
+}
+
+/* What an attempt is made with. */
+struct wish {
+    vmem_t *arena;
+    const struct vmem_request *request;
+    vmem_addr_t *addrp;
+    uintptr_t caller;
+};
+
+static int attempt(void *ctx)
+{
+    const struct wish *wish = ctx;
+
+    return serve_with_pressure(wish->arena, wish->request, wish->addrp, wish->caller);
+}
+
+static int wait_for(vmem_t *arena, const struct vmem_request *request, vmem_addr_t *addrp,
+                    uintptr_t caller)
+{
+    struct wish wish = {arena, request, addrp, caller};
+    struct vmem_waiter waiter = {.arena = arena, .min = request->min, .max = request->max};
+
+    return vmem_sleep(&waiter, attempt, &wish);
 }
 
 int vmem_allocate(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *c, unsigned flags,
                   vmem_addr_t *addrp, const char *call, uintptr_t caller)
 {
     struct vmem_request request;
-    const char *wrong;
-    int error;
+    int error = make_request(arena, size, c, flags, addrp, call, caller, &request);
 
-    wrong = arena == NULL || addrp == NULL ? "arena or addrp is NULL"
-                                           : normalise(arena, size, c, flags, &request);
-    if (wrong != NULL)
-        return vmem_fault_report(arena, VMEM_FAULT_PARAMETER, call, wrong, 0, size, caller);
-
-    error = serve_with_pressure(arena, &request, flags, addrp, caller);
     if (error != 0)
-        vmem_count_failure(arena, 1);
+        return error;
+    if (vmem_may_sleep(flags) && request.size != 0)
+        error = wait_for(arena, &request, addrp, caller);
+    else
+        error = serve_with_pressure(arena, &request, addrp, caller);
+    if (error != 0)
+        vmem_count_failure(arena);
     return error;
 }
 
@@ -269,7 +317,7 @@ int vmem_allocate_slab(vmem_t *arena, vmem_size_t size, const struct vmem_constr
     struct vmem_request request;
 
     (void)normalise(arena, size, c, VMEM_INSTANTFIT, &request);
-    return serve(arena, &request, VMEM_INSTANTFIT, addrp, caller);
+    return serve(arena, &request, addrp, caller);
 }
 
 /*
@@ -351,6 +399,12 @@ static __attribute__((noinline)) int alloc_other(vmem_t *arena, vmem_size_t size
 {
     if (arena != NULL && addrp != NULL && flags == VMEM_BESTFIT)
         return alloc_best(arena, size, addrp, caller);
+    if (arena != NULL && addrp != NULL && vmem_policy(flags) == VMEM_INSTANTFIT &&
+        vmem_quantum_serves(arena, size)) {
+        if (!VMEM_CONFIG_DEBUG && vmem_magazine_pop(vmem_quantum_cache(arena, size), addrp))
+            return 0;
+        return vmem_quantum_alloc(arena, size, flags, addrp, caller);
+    }
     return alloc_slowly(arena, size, flags, addrp, caller);
 }
 
@@ -393,7 +447,8 @@ int vmem_alloc(vmem_t *arena, vmem_size_t size, unsigned flags, vmem_addr_t *add
         if (VMEM_LIKELY(!VMEM_CONFIG_DEBUG &&
                         vmem_magazine_pop(vmem_quantum_cache(arena, size), addrp)))
             return 0;
-        return vmem_quantum_alloc(arena, size, addrp, (uintptr_t)__builtin_return_address(0));
+        return vmem_quantum_alloc(arena, size, flags, addrp,
+                                  (uintptr_t)__builtin_return_address(0));
     }
     if (VMEM_UNLIKELY(vmem_round(arena, size) == 0))
         return alloc_slowly(arena, size, VMEM_INSTANTFIT, addrp,

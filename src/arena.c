@@ -9,6 +9,7 @@
  */
 #include "quantum.h"
 #include "segment.h"
+#include "sleep.h"
 
 static struct {
     vmem_port_lock_t lock;
@@ -268,6 +269,11 @@ int vmem_destroy(vmem_t *arena)
     if (arena == NULL)
         return vmem_fault_report(NULL, VMEM_FAULT_PARAMETER, "vmem_destroy", "arena is NULL", 0, 0,
                                  caller);
+    if (VMEM_READ_ONCE(arena->awaited) != 0) {
+        (void)vmem_fault_report(arena, VMEM_FAULT_BUSY, "vmem_destroy",
+                                "busy: a request waits for it", 0, used(arena), caller);
+        return -VMEM_EBUSY;
+    }
     if (used(arena) != 0 || !vmem_cache_are_quantum(arena, &pinned) ||
         delist(arena, &pinned) != 0) {
         if (!pinned)
@@ -306,7 +312,7 @@ void vmem_stat(vmem_t *arena, struct vmem_stats *stats)
     stats->fails = arena->fails;
     stats->imports = arena->import_count;
     stats->releases = arena->release_count;
-    stats->waits = 0;
+    stats->waits = arena->waits;
     vmem_port_unlock(&arena->lock, state);
     if (arena->qcaches != NULL)
         vmem_quantum_stat(arena, stats);

@@ -10,7 +10,7 @@
  *     hash.[ch]                      the index of allocated ones,
  *     tag.h pool.[ch]                and tags
  *     cache.[ch] magazine.[ch] slab.[ch]  object caches; quantum.[ch] over an arena's own segments
- *     pressure.c                  what an allocation does before it fails
+ *     pressure.c sleep.[ch]       what an allocation does before it fails, and in place of it
  *     id.[ch] bitmap.[ch]         ID spaces, and the bitmaps under them
  *     check.c walk.c print.c fault.c  seeing inside
  */
@@ -25,6 +25,15 @@
 #include "bits.h"
 #include "pool.h"
 #include "tag.h"
+
+/* Whether requests can wait. To a port that cannot, VMEM_SLEEP is an unknown flag. */
+#if VMEM_CONFIG_SLEEP && defined(VMEM_PORT_WAITS)
+#define VMEM_SLEEPS 1
+enum { VMEM_FLAG_SLEEP = VMEM_SLEEP };
+#else
+#define VMEM_SLEEPS 0
+enum { VMEM_FLAG_SLEEP = 0 };
+#endif
 
 /* The four functions that the objects may need, without <string.h>. */
 void *memcpy(void *restrict to, const void *restrict from, size_t size);
@@ -43,7 +52,8 @@ struct vmem_hash {
     uint8_t shift;        /* of a hash value, to its bucket: word bits less `bits` */
     uint8_t next_shift;
     uint8_t old_shift;
-    bool long_way;            /* removals always take it */
+    bool long_way;            /* removals always take it, */
+    bool awaited;             /*    or while somebody waits for what they make free */
     vmem_link_t smallest[16]; /* the table of a small arena */
 };
 
@@ -63,6 +73,7 @@ struct vmem {
     int32_t quantum_shift;
     uint8_t depth; /* arenas that it imports through */
     bool imports;
+    uint32_t awaited; /* requests that wait, for this or one that imports from it: sleep.c */
     struct vmem_freelist freelist; /* of free segments: one of these two */
     vmem_link_t tree;
     vmem_link_t anchor;         /* of the address-ordered list */
@@ -85,6 +96,7 @@ struct vmem {
     uint64_t fails;
     uint64_t import_count;
     uint64_t release_count;
+    uint64_t waits;
 
     const char *name;
     vmem_t *source;
@@ -134,6 +146,23 @@ static inline bool vmem_is_ordered(const vmem_t *arena)
     return (arena->flags & VMEM_ARENA_ORDERED) != 0;
 }
 
+/* The policy that flags name; above VMEM_LASTFIT: some are unknown. */
+static inline unsigned vmem_policy(unsigned flags)
+{
+    return flags & ~(unsigned)VMEM_FLAG_SLEEP;
+}
+
+static inline bool vmem_may_sleep(unsigned flags)
+{
+    return VMEM_SLEEPS && (flags & VMEM_FLAG_SLEEP) != 0;
+}
+
+/* What is wrong with the flags of an allocation; NULL: nothing. */
+static inline const char *vmem_wrong_flags(unsigned flags)
+{
+    return vmem_policy(flags) > VMEM_LASTFIT ? "unknown flags" : NULL;
+}
+
 /* size rounded up to the quantum; 0 where that is 0 or passes the end. */
 static inline vmem_size_t vmem_round(const vmem_t *arena, vmem_size_t size)
 {
@@ -162,8 +191,8 @@ bool vmem_fit(const struct vmem_request *request, vmem_addr_t cursor, vmem_addr_
  */
 int vmem_prepare(vmem_t *arena, uint32_t segments, uint32_t spans, unsigned long *state);
 
-/* Counts a refusal, or takes one back that is none after all. Without the lock. */
-void vmem_count_failure(vmem_t *arena, int by);
+/* Counts a refusal. Without the lock. */
+void vmem_count_failure(vmem_t *arena);
 
 /* Finds a place by the request's policy; false: there is none. With the lock. */
 bool vmem_search(vmem_t *arena, const struct vmem_request *request, struct vmem_place *place);
@@ -175,6 +204,10 @@ int vmem_commit(vmem_t *arena, const struct vmem_request *request, const struct 
 /* vmem_xalloc on behalf of `caller`. */
 int vmem_allocate(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *c, unsigned flags,
                   vmem_addr_t *addrp, const char *call, uintptr_t caller);
+
+/* One attempt: the same, but it does not wait, and a refusal is not counted. */
+int vmem_try(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *c, unsigned flags,
+             vmem_addr_t *addrp, const char *call, uintptr_t caller);
 
 /* The same for a slab of the arena's own: a refusal is not counted, and brings no pressure about.
  */
@@ -193,8 +226,8 @@ void vmem_take_surplus(vmem_t *arena, struct vmem_stash *surplus);
 /* span.c */
 
 /* Imports a span for a request that the arena could not serve, and serves it. Without the lock. */
-int vmem_import(vmem_t *arena, const struct vmem_request *request, unsigned flags,
-                vmem_addr_t *addrp, uintptr_t caller);
+int vmem_import(vmem_t *arena, const struct vmem_request *request, vmem_addr_t *addrp,
+                uintptr_t caller);
 
 /* The unit of imports: the larger quantum of the arena and its source. */
 vmem_size_t vmem_import_block(const vmem_t *arena);

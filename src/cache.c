@@ -17,6 +17,7 @@
 #include "magazine.h"
 #include "quantum.h"
 #include "slab.h"
+#include "sleep.h"
 
 static struct {
     vmem_port_lock_t lock;
@@ -125,6 +126,12 @@ bool vmem_cache_are_quantum(vmem_t *arena, bool *pinned)
     *pinned = *pinned && quantum;
     vmem_port_unlock(&caches.lock, state);
     return quantum && !*pinned;
+}
+
+void vmem_cpus_online(unsigned count)
+{
+    for (unsigned cpu = 0; vmem_magazine_is_cpu(cpu) && cpu < count; cpu++)
+        vmem_cpu_online(cpu);
 }
 
 void vmem_cpu_drain(unsigned cpu)
@@ -256,9 +263,11 @@ int vmem_cache_destroy(vmem_cache_t *cache)
     state = vmem_port_lock(&cache->lock);
     out = vmem_cache_out(cache);
     vmem_port_unlock(&cache->lock, state);
-    if (out != 0) {
+    if (out != 0 || vmem_cache_is_awaited(cache)) {
         (void)vmem_fault_named(cache->name, VMEM_FAULT_BUSY, "vmem_cache_destroy",
-                               "busy: objects are allocated", 0, out, 0, 0, 0, caller);
+                               out != 0 ? "busy: objects are allocated"
+                                        : "busy: a request waits for it",
+                               0, out, 0, 0, 0, caller);
         return -VMEM_EBUSY;
     }
     if (!vmem_cache_delist(cache))
@@ -283,6 +292,12 @@ static unsigned put_aside(vmem_cache_t *cache, const vmem_addr_t *objects, unsig
     return count - left;
 }
 
+/* Whether more than is asked for may go from the slabs to a magazine. */
+static bool has_room_aside(const vmem_cache_t *cache)
+{
+    return vmem_magazine_is_online(cache) && !vmem_is_awaited(cache->arena);
+}
+
 /*
  * An object from the slabs, and a few more for the magazine: all of them are counted as allocated
  * until they are there, so that the books agree at any time, and then only the one.
@@ -296,13 +311,10 @@ static __attribute__((noinline)) int take_from_slabs(vmem_cache_t *cache, unsign
     unsigned aside;
     int error;
 
-    count = vmem_slab_take(cache, vmem_magazine_is_online(cache) ? cache->batch : 1, flags, objects,
-                           &error);
+    count = vmem_slab_take(cache, has_room_aside(cache) ? cache->batch : 1, flags, objects, &error);
     state = vmem_port_lock(&cache->lock);
     cache->misses++;
     cache->allocs += count;
-    if (count == 0)
-        cache->fails++;
     vmem_port_unlock(&cache->lock, state);
     if (count == 0)
         return error;
@@ -326,32 +338,67 @@ void vmem_cache_put(vmem_cache_t *cache, vmem_addr_t addr, const char *call, uin
 {
     unsigned long state;
 
-    if (vmem_magazine_free(cache, addr))
+    if (!vmem_is_awaited(cache->arena) && vmem_magazine_free(cache, addr))
         return;
     state = vmem_port_lock(&cache->lock);
     cache->misses++;
     cache->frees++;
     vmem_port_unlock(&cache->lock, state);
     vmem_slab_give(cache, &addr, 1, call, caller);
+    if (vmem_is_awaited(cache->arena))
+        vmem_wake_cache(cache);
+}
+
+void vmem_cache_count_failure(vmem_cache_t *cache)
+{
+    unsigned long state = vmem_port_lock(&cache->lock);
+
+    cache->fails++;
+    vmem_port_unlock(&cache->lock, state);
 }
 
 /*
  * What a caller asks for
  */
 
+struct wish {
+    vmem_cache_t *cache;
+    unsigned flags;
+    vmem_addr_t *addrp;
+};
+
+static int attempt(void *request)
+{
+    const struct wish *wish = request;
+
+    return vmem_cache_take(wish->cache, wish->flags, wish->addrp);
+}
+
+static int wait_for(vmem_cache_t *cache, unsigned flags, vmem_addr_t *addrp)
+{
+    struct wish wish = {cache, flags, addrp};
+    struct vmem_waiter waiter = {.arena = cache->arena, .cache = cache, .max = VMEM_ADDR_MAX};
+
+    return vmem_sleep(&waiter, attempt, &wish);
+}
+
 static __attribute__((noinline)) void *alloc_slowly(vmem_cache_t *cache, unsigned flags,
                                                     uintptr_t caller)
 {
+    const char *wrong = cache == NULL ? "cache is NULL" : vmem_wrong_flags(flags);
     vmem_addr_t addr;
 
-    if (cache == NULL || flags > VMEM_LASTFIT) {
-        (void)vmem_fault_named(
-            cache != NULL ? cache->name : NULL, VMEM_FAULT_PARAMETER, "vmem_cache_alloc",
-            cache == NULL ? "cache is NULL" : "unknown flags", 0, 0, 0, 0, 0, caller);
+    if (wrong != NULL) {
+        (void)vmem_fault_named(cache != NULL ? cache->name : NULL, VMEM_FAULT_PARAMETER,
+                               "vmem_cache_alloc", wrong, 0, 0, 0, 0, 0, caller);
         return NULL;
     }
-    if (!vmem_magazine_pop(cache, &addr) && vmem_cache_take(cache, flags, &addr) != 0)
+    if (!vmem_magazine_pop(cache, &addr) &&
+        (vmem_may_sleep(flags) ? wait_for(cache, flags, &addr)
+                               : vmem_cache_take(cache, flags, &addr)) != 0) {
+        vmem_cache_count_failure(cache);
         return NULL;
+    }
 #if VMEM_CONFIG_DEBUG
     vmem_cache_note_out(cache, addr, caller);
 #endif
@@ -362,7 +409,7 @@ void *vmem_cache_alloc(vmem_cache_t *cache, unsigned flags)
 {
     vmem_addr_t addr = 0;
 
-    if (VMEM_LIKELY(!VMEM_CONFIG_DEBUG && cache != NULL && flags <= VMEM_LASTFIT &&
+    if (VMEM_LIKELY(!VMEM_CONFIG_DEBUG && cache != NULL && vmem_policy(flags) <= VMEM_LASTFIT &&
                     vmem_magazine_pop(cache, &addr)))
         return (void *)(uintptr_t)addr;
     return alloc_slowly(cache, flags, (uintptr_t)__builtin_return_address(0));

@@ -164,10 +164,12 @@ void vmem_cache_dismantle(vmem_cache_t *cache);
 
 /*
  * The slow way of an allocation and a free: everything that the inline functions of magazine.h
- * leave. 0 or an error.
+ * leave. 0 or an error, which the caller counts; it does not wait.
  */
 int vmem_cache_take(vmem_cache_t *cache, unsigned flags, vmem_addr_t *addrp);
 void vmem_cache_put(vmem_cache_t *cache, vmem_addr_t addr, const char *call, uintptr_t caller);
+
+void vmem_cache_count_failure(vmem_cache_t *cache);
 
 /* Gives back all that is not in use. The caller has begun a reap (vmem_reap_begin). */
 void vmem_cache_strip(vmem_cache_t *cache);

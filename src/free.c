@@ -9,12 +9,15 @@
  * the one that was kept before, if it is still wholly free, goes back to its
  * source: after the lock is dropped, as every hook.
  *
+ * Where a request waits (sleep.c), nothing is kept back from it, and it is woken in the end.
+ *
  * Whatever is not exactly an allocated segment is reported and left alone
  * (fault.c).
  */
 #include "magazine.h"
 #include "quantum.h"
 #include "segment.h"
+#include "sleep.h"
 
 static void take_surplus_of(struct vmem_stash *stash, struct vmem_stash *surplus)
 {
@@ -34,19 +37,25 @@ void vmem_take_surplus(vmem_t *arena, struct vmem_stash *surplus)
 }
 
 /*
- * The segment has become part of a span that is now wholly free: keeps that, and takes the one that
- * was kept out of the arena; false: there is none to release.
+ * A span has become wholly free. Keeps it, and takes the one that was kept out of the arena, or
+ * this one, if its source is waited for; false: there is none to release.
  */
 static bool keep_span(vmem_t *arena, vmem_link_t span, vmem_addr_t *addrp, vmem_size_t *sizep)
 {
-    vmem_link_t old = arena->kept;
+    vmem_link_t leaves = arena->kept;
 
-    arena->kept = span;
-    if (old == 0 || old == span || !vmem_span_is_empty(old))
+    if (!vmem_is_awaited(arena->source)) {
+        arena->kept = span;
+    } else {
+        if (leaves == span)
+            arena->kept = 0;
+        leaves = span;
+    }
+    if (leaves == 0 || leaves == arena->kept || !vmem_span_is_empty(leaves))
         return false;
-    *addrp = vmem_tag_at(old)->addr;
-    *sizep = vmem_tag_at(old)->size;
-    vmem_span_detach(arena, old);
+    *addrp = vmem_tag_at(leaves)->addr;
+    *sizep = vmem_tag_at(leaves)->size;
+    vmem_span_detach(arena, leaves);
     return true;
 }
 
@@ -66,6 +75,7 @@ static __attribute__((noinline)) void tidy(vmem_t *arena, vmem_link_t link, unsi
     vmem_addr_t addr = 0;
     vmem_size_t size = 0;
     bool release = span != 0 && keep_span(arena, span, &addr, &size);
+    bool awaited = vmem_is_awaited(arena);
     struct vmem_stash surplus = {.first = 0};
 
     vmem_take_surplus(arena, &surplus);
@@ -74,6 +84,8 @@ static __attribute__((noinline)) void tidy(vmem_t *arena, vmem_link_t link, unsi
         vmem_pool_return(&surplus);
     if (release)
         vmem_span_release(arena, addr, size);
+    if (awaited)
+        vmem_wake(arena);
 }
 
 /* Any arena, any parameters. */

@@ -74,7 +74,7 @@ static void set_ways(struct vmem_hash *hash)
     bool busy = hash->next != NULL || hash->old != NULL;
 
     hash->short_below = busy || hash->count < hash->shrink_below ? 0 : hash->grow_from;
-    hash->short_above = busy || hash->long_way ? SIZE_MAX : hash->shrink_below;
+    hash->short_above = busy || hash->long_way || hash->awaited ? SIZE_MAX : hash->shrink_below;
 }
 
 /* Buckets of the next table that the first `moved` of this one correspond to. */
@@ -158,6 +158,12 @@ void vmem_hash_init(struct vmem_hash *hash, bool long_way)
     hash->shift = (uint8_t)(VMEM_WORD_BITS - VMEM_HASH_BITS_MIN);
     hash->long_way = long_way;
     set_limits(hash);
+    set_ways(hash);
+}
+
+void vmem_hash_await(struct vmem_hash *hash, bool awaited)
+{
+    hash->awaited = awaited;
     set_ways(hash);
 }
 

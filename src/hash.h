@@ -90,6 +90,9 @@ void vmem_hash_remove(struct vmem_hash *hash, vmem_link_t *at, const struct vmem
 
 /* An empty hash; long_way: its removals are always to take that. Needs no memory. */
 void vmem_hash_init(struct vmem_hash *hash, bool long_way);
+
+/* Whether removals are to take the long way for now. */
+void vmem_hash_await(struct vmem_hash *hash, bool awaited);
 void vmem_hash_destroy(struct vmem_hash *hash);
 
 /*

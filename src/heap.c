@@ -34,6 +34,7 @@
 #include "magazine.h"
 #include "map.h"
 #include "slab.h"
+#include "sleep.h"
 
 enum {
     VMEM_HEAP_GRANULE_SHIFT = 12, /* at least 4 KiB */
@@ -374,49 +375,59 @@ static void count_failure(vmem_heap_t *heap)
     vmem_port_unlock(&heap->lock, state);
 }
 
+/* A block that is wanted. */
+struct wish {
+    vmem_heap_t *heap;
+    size_t size, align;
+    unsigned flags;
+    const char *call;
+    uintptr_t caller;
+    vmem_addr_t addr; /* where it is, in the end */
+};
+
 /* A segment of the arena, aligned to a granule at least, that does not begin at 0: that would be
  * taken for a failure. */
-static int take_segment(vmem_heap_t *heap, size_t size, struct vmem_constraints *c, unsigned flags,
-                        vmem_addr_t *addrp, const char *call, uintptr_t caller)
+static int take_segment(struct wish *wish, struct vmem_constraints *c)
 {
-    int error = vmem_allocate(heap->arena, size, c, flags, addrp, call, caller);
+    vmem_t *arena = wish->heap->arena;
+    int error = vmem_try(arena, wish->size, c, wish->flags, &wish->addr, wish->call, wish->caller);
 
-    if (error != 0 || *addrp != 0)
+    if (error != 0 || wish->addr != 0)
         return error;
-    vmem_xfree(heap->arena, 0, size);
+    vmem_xfree(arena, 0, wish->size);
     c->min = 1; /* only now, for a window may cost a search */
-    return vmem_allocate(heap->arena, size, c, flags, addrp, call, caller);
+    return vmem_try(arena, wish->size, c, wish->flags, &wish->addr, wish->call, wish->caller);
 }
 
-static void *alloc_large(vmem_heap_t *heap, size_t size, size_t align, unsigned flags,
-                         const char *call, uintptr_t caller)
+static int take_large(struct wish *wish)
 {
+    vmem_heap_t *heap = wish->heap;
     struct vmem_constraints c = {.align = granule_of(heap)};
-    unsigned byte = align > VMEM_HEAP_ALIGN ? VMEM_HEAP_LARGE_ALIGNED : VMEM_HEAP_LARGE;
-    vmem_addr_t addr;
+    unsigned byte = wish->align > VMEM_HEAP_ALIGN ? VMEM_HEAP_LARGE_ALIGNED : VMEM_HEAP_LARGE;
     unsigned long state;
+    int error;
 
-    if (align > c.align) {
-        byte += vmem_word_msb(align) - heap->map.granule_shift;
-        c.align = align;
+    if (wish->size > SIZE_MAX / 2)
+        return -VMEM_EINVAL;
+    if (wish->align > c.align) {
+        byte += vmem_word_msb(wish->align) - heap->map.granule_shift;
+        c.align = wish->align;
     }
-    if (size > SIZE_MAX / 2 || take_segment(heap, size, &c, flags, &addr, call, caller) != 0) {
-        count_failure(heap);
-        return NULL;
-    }
-    if (vmem_map_set(&heap->map, (uintptr_t)addr, 1, (unsigned char)byte) != 0) {
-        vmem_xfree(heap->arena, addr, size);
-        count_failure(heap);
-        return NULL;
+    error = take_segment(wish, &c);
+    if (error != 0)
+        return error;
+    if (vmem_map_set(&heap->map, (uintptr_t)wish->addr, 1, (unsigned char)byte) != 0) {
+        vmem_xfree(heap->arena, wish->addr, wish->size);
+        return -VMEM_ENOMEM;
     }
     state = vmem_port_lock(&heap->lock);
-    if (size <= heap->largest)
-        note_alignment(heap, align);
+    if (wish->size <= heap->largest)
+        note_alignment(heap, wish->align);
     heap->large_blocks++;
-    heap->large_in_use += vmem_round(heap->arena, size);
+    heap->large_in_use += vmem_round(heap->arena, wish->size);
     heap->large_allocs++;
     vmem_port_unlock(&heap->lock, state);
-    return (void *)(uintptr_t)addr;
+    return 0;
 }
 
 /* False: somebody else was faster. */
@@ -439,50 +450,72 @@ static bool free_large(vmem_heap_t *heap, vmem_addr_t addr, const struct vmem_bl
  * Allocation
  */
 
-static void *alloc_class(vmem_heap_t *heap, unsigned which, unsigned flags, uintptr_t caller)
+static bool is_large(const struct wish *wish)
 {
-    vmem_cache_t *cache = cache_of(heap, which);
-    vmem_addr_t addr;
+    return wish->size > wish->heap->largest || wish->align > wish->heap->largest;
+}
 
-    if (cache == NULL) {
-        count_failure(heap);
-        return NULL;
-    }
-    if (!vmem_magazine_pop(cache, &addr) && vmem_cache_take(cache, flags, &addr) != 0)
-        return NULL;
+/* Which class serves what is not large. */
+static unsigned class_for(const struct wish *wish)
+{
+    if (wish->align <= VMEM_HEAP_ALIGN)
+        return class_of(wish->size - 1);
+    return aligned_class_of(wish->heap, wish->size > wish->align ? wish->size : wish->align);
+}
+
+static int take_object(struct wish *wish)
+{
+    vmem_cache_t *cache = cache_of(wish->heap, class_for(wish));
+    int error = 0;
+
+    if (cache == NULL)
+        return -VMEM_ENOMEM;
+    if (!vmem_magazine_pop(cache, &wish->addr))
+        error = vmem_cache_take(cache, wish->flags, &wish->addr);
+    if (error != 0)
+        return error;
 #if VMEM_CONFIG_DEBUG
-    vmem_cache_note_out(cache, addr, caller);
-#else
-    (void)caller;
+    vmem_cache_note_out(cache, wish->addr, wish->caller);
 #endif
-    *first_word(addr) = 0;
-    return (void *)(uintptr_t)addr;
+    *first_word(wish->addr) = 0;
+    return 0;
+}
+
+static int attempt(void *request)
+{
+    struct wish *wish = request;
+
+    return is_large(wish) ? take_large(wish) : take_object(wish);
+}
+
+static int wait_for(struct wish *wish)
+{
+    struct vmem_waiter waiter = {.arena = wish->heap->arena, .max = VMEM_ADDR_MAX};
+
+    if (!is_large(wish))
+        waiter.cache = cache_of(wish->heap, class_for(wish));
+    return vmem_sleep(&waiter, attempt, wish);
 }
 
 /* Any size and alignment, any parameters. */
 static __attribute__((noinline)) void *alloc_any(vmem_heap_t *heap, size_t size, unsigned flags,
                                                  size_t align, const char *call, uintptr_t caller)
 {
-    const char *wrong = NULL;
+    struct wish wish = {heap, size != 0 ? size : 1, align, flags, call, caller, 0};
+    const char *wrong = heap == NULL ? "heap is NULL" : vmem_wrong_flags(flags);
 
-    if (heap == NULL)
-        wrong = "heap is NULL";
-    else if (flags > VMEM_LASTFIT)
-        wrong = "unknown flags";
-    else if (!vmem_is_power_of_two(align))
+    if (wrong == NULL && !vmem_is_power_of_two(align))
         wrong = "align is not a power of two";
     if (wrong != NULL) {
         (void)vmem_fault_named(heap != NULL ? heap->name : NULL, VMEM_FAULT_PARAMETER, call, wrong,
                                0, size, 0, 0, 0, caller);
         return NULL;
     }
-    if (size == 0)
-        size = 1;
-    if (size > heap->largest || align > heap->largest)
-        return alloc_large(heap, size, align, flags, call, caller);
-    if (align <= VMEM_HEAP_ALIGN)
-        return alloc_class(heap, class_of(size - 1), flags, caller);
-    return alloc_class(heap, aligned_class_of(heap, size > align ? size : align), flags, caller);
+    if ((vmem_may_sleep(flags) ? wait_for(&wish) : attempt(&wish)) != 0) {
+        count_failure(heap);
+        return NULL;
+    }
+    return (void *)(uintptr_t)wish.addr;
 }
 
 /* What the magazine of a small size's class, if it has one, does not serve. */
@@ -491,10 +524,12 @@ static __attribute__((noinline)) void *alloc_missed(vmem_heap_t *heap, size_t si
 {
     vmem_addr_t addr;
 
-    if (cache == &none)
+    if (cache == &none || vmem_may_sleep(flags))
         return alloc_any(heap, size, flags, 1, "vmem_heap_alloc", caller);
-    if (vmem_cache_take(cache, flags, &addr) != 0)
+    if (vmem_cache_take(cache, flags, &addr) != 0) {
+        vmem_cache_count_failure(cache);
         return NULL;
+    }
     *first_word(addr) = 0;
     return (void *)(uintptr_t)addr;
 }
@@ -508,7 +543,7 @@ void *vmem_heap_alloc(vmem_heap_t *heap, size_t size, unsigned flags)
     if (VMEM_LIKELY(!VMEM_CONFIG_DEBUG && heap != NULL && is_small(size))) {
         vmem_cache_t *cache = small_cache(heap, size);
 
-        if (VMEM_LIKELY(flags <= VMEM_LASTFIT)) {
+        if (VMEM_LIKELY(vmem_policy(flags) <= VMEM_LASTFIT)) {
             if (VMEM_UNLIKELY(!vmem_magazine_pop(cache, &addr)))
                 return alloc_missed(heap, size, flags, cache,
                                     (uintptr_t)__builtin_return_address(0));
@@ -773,7 +808,7 @@ void *vmem_heap_realloc(vmem_heap_t *heap, void *block, size_t size, unsigned fl
     struct vmem_block found;
     void *moved;
 
-    if (block == NULL || heap == NULL || flags > VMEM_LASTFIT) /* two of which are reported */
+    if (block == NULL || heap == NULL || vmem_wrong_flags(flags) != NULL) /* two are reported */
         return alloc_any(heap, size, flags, 1, "vmem_heap_realloc", caller);
     if (!find_used(heap, addr, &found, "vmem_heap_realloc", caller))
         return NULL;

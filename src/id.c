@@ -17,6 +17,8 @@
  */
 #include "id.h"
 
+#include "sleep.h"
+
 struct request {
     vmem_addr_t first, last; /* the window, in keys */
     vmem_size_t count, align;
@@ -51,17 +53,28 @@ static void enlist(struct vmem_id *space)
     vmem_port_unlock(&spaces.lock, state);
 }
 
-/* Takes a space off the list; false: it is not empty, or pinned. */
-static bool delist(struct vmem_id *space, bool *emptyp)
+/* Whether a request waits for an ID. With the lock. */
+static inline bool is_awaited(const struct vmem_id *space)
+{
+#if VMEM_SLEEPS
+    return space->awaited > 0;
+#else
+    (void)space;
+    return false;
+#endif
+}
+
+/* Takes a space off the list; false: it is in use (*idlep false), or pinned. */
+static bool delist(struct vmem_id *space, bool *idlep)
 {
     unsigned long state = vmem_port_lock(&spaces.lock);
     unsigned long space_state = vmem_port_lock(&space->lock);
-    bool idle;
+    bool leaves;
 
-    *emptyp = vmem_bitmap_is_empty(&space->map);
-    idle = *emptyp && space->pins == 0;
+    *idlep = vmem_bitmap_is_empty(&space->map) && !is_awaited(space);
+    leaves = *idlep && space->pins == 0;
     vmem_port_unlock(&space->lock, space_state);
-    if (idle) {
+    if (leaves) {
         if (space->prev != NULL)
             space->prev->next = space->next;
         else
@@ -72,7 +85,7 @@ static bool delist(struct vmem_id *space, bool *emptyp)
             spaces.last = space->prev;
     }
     vmem_port_unlock(&spaces.lock, state);
-    return idle;
+    return leaves;
 }
 
 vmem_id_t *vmem_id_pin_next(uint32_t after)
@@ -147,16 +160,16 @@ int vmem_id_create(const struct vmem_id_params *params, vmem_id_t **spacep)
 int vmem_id_destroy(vmem_id_t *space)
 {
     uintptr_t caller = (uintptr_t)__builtin_return_address(0);
-    bool empty;
+    bool idle;
 
     if (space == NULL)
         return vmem_fault_report(NULL, VMEM_FAULT_PARAMETER, "vmem_id_destroy", "space is NULL", 0,
                                  0, caller);
-    if (!delist(space, &empty)) {
-        if (!empty)
+    if (!delist(space, &idle)) {
+        if (!idle)
             (void)vmem_fault_named(space->name, VMEM_FAULT_BUSY, "vmem_id_destroy",
-                                   "busy: IDs are allocated", space->min, space->in_use, 0, 0, 0,
-                                   caller);
+                                   "busy: IDs are allocated, or a request waits for one",
+                                   space->min, space->in_use, 0, 0, 0, caller);
         return -VMEM_EBUSY;
     }
     if (space->map.shift > 0 && space->map.root != 0)
@@ -281,7 +294,8 @@ static inline void move_on(struct vmem_id *space, vmem_addr_t key)
     space->cursor = key == space->map.last ? space->wrap : key + 1;
 }
 
-static int allocate(struct vmem_id *space, const struct request *request, vmem_addr_t *idp)
+/* One attempt. */
+static int try_once(struct vmem_id *space, const struct request *request, vmem_addr_t *idp)
 {
     struct vmem_bitmap_stock stock = {.first = NULL};
     struct vmem_bitmap_place place = {.key = 0};
@@ -299,13 +313,54 @@ static int allocate(struct vmem_id *space, const struct request *request, vmem_a
         space->in_use += request->count;
         if (request->by_mode)
             move_on(space, place.key);
-    } else {
-        space->fails++;
     }
     finish(space, &stock, state);
     if (error == 0)
         *idp = space->min + place.key;
     return error;
+}
+
+/* What an attempt is made with. */
+struct wish {
+    struct vmem_id *space;
+    const struct request *request;
+    vmem_addr_t *idp;
+};
+
+static int attempt(void *ctx)
+{
+    const struct wish *wish = ctx;
+
+    return try_once(wish->space, wish->request, wish->idp);
+}
+
+static int wait_for(struct vmem_id *space, const struct request *request, vmem_addr_t *idp)
+{
+    struct wish wish = {space, request, idp};
+    struct vmem_waiter waiter = {.space = space, .min = request->first, .max = request->last};
+
+    if (request->run || request->by_mode)
+        waiter.max = VMEM_ADDR_MAX;
+    return vmem_sleep(&waiter, attempt, &wish);
+}
+
+/* Counts a refusal. */
+static int refuse(struct vmem_id *space, int error)
+{
+    unsigned long state = vmem_port_lock(&space->lock);
+
+    space->fails++;
+    vmem_port_unlock(&space->lock, state);
+    return error;
+}
+
+static int allocate(struct vmem_id *space, const struct request *request, unsigned flags,
+                    vmem_addr_t *idp)
+{
+    int error =
+        vmem_may_sleep(flags) ? wait_for(space, request, idp) : try_once(space, request, idp);
+
+    return error != 0 ? refuse(space, error) : 0;
 }
 
 /* Whether an ID is one of the space. */
@@ -322,7 +377,7 @@ static inline const char *wrong_request(const vmem_id_t *space, unsigned flags,
         return "space is NULL";
     if (idp == NULL)
         return "the place for the result is NULL";
-    return flags != 0 ? "unknown flags" : NULL;
+    return vmem_policy(flags) != 0 ? "unknown flags" : NULL;
 }
 
 static int wrong_call(const vmem_id_t *space, const char *call, const char *what, vmem_addr_t id,
@@ -342,6 +397,8 @@ int vmem_id_alloc(vmem_id_t *space, unsigned flags, vmem_addr_t *idp)
     if (VMEM_UNLIKELY(wrong != NULL))
         return wrong_call(space, "vmem_id_alloc", wrong, 0, 1,
                           (uintptr_t)__builtin_return_address(0));
+    if (VMEM_UNLIKELY(vmem_may_sleep(flags)))
+        return allocate(space, &by_mode, flags, idp);
     state = vmem_port_lock(&space->lock);
     if (VMEM_LIKELY(space->cyclic ? vmem_bitmap_find_near(&space->map, space->cursor, &place)
                                   : vmem_bitmap_find_lowest(&space->map, &place)) &&
@@ -355,7 +412,7 @@ int vmem_id_alloc(vmem_id_t *space, unsigned flags, vmem_addr_t *idp)
         return 0;
     }
     vmem_port_unlock(&space->lock, state);
-    return allocate(space, &by_mode, idp);
+    return allocate(space, &by_mode, flags, idp);
 }
 
 /* Clips [min, max] to the space, in keys; false: nothing is left. */
@@ -367,16 +424,6 @@ static bool clip(const struct vmem_id *space, vmem_addr_t min, vmem_addr_t max,
     request->first = min > space->min ? min - space->min : 0;
     request->last = max - space->min < space->map.last ? max - space->min : space->map.last;
     return true;
-}
-
-/* Counts an allocation for which there is no need to look. */
-static int refuse(struct vmem_id *space)
-{
-    unsigned long state = vmem_port_lock(&space->lock);
-
-    space->fails++;
-    vmem_port_unlock(&space->lock, state);
-    return -VMEM_ENOSPC;
 }
 
 int vmem_id_alloc_in(vmem_id_t *space, vmem_addr_t min, vmem_addr_t max, unsigned flags,
@@ -391,8 +438,8 @@ int vmem_id_alloc_in(vmem_id_t *space, vmem_addr_t min, vmem_addr_t max, unsigne
         return wrong_call(space, "vmem_id_alloc_in", wrong, min, 1,
                           (uintptr_t)__builtin_return_address(0));
     if (!clip(space, min, max, &request))
-        return refuse(space);
-    return allocate(space, &request, idp);
+        return refuse(space, -VMEM_ENOSPC);
+    return allocate(space, &request, flags, idp);
 }
 
 int vmem_id_alloc_range(vmem_id_t *space, vmem_size_t count, vmem_size_t align, unsigned flags,
@@ -409,7 +456,8 @@ int vmem_id_alloc_range(vmem_id_t *space, vmem_size_t count, vmem_size_t align, 
     if (wrong != NULL)
         return wrong_call(space, "vmem_id_alloc_range", wrong, 0, count,
                           (uintptr_t)__builtin_return_address(0));
-    return allocate(space, &(struct request){.count = count, .align = align, .run = true}, firstp);
+    return allocate(space, &(struct request){.count = count, .align = align, .run = true}, flags,
+                    firstp);
 }
 
 int vmem_id_take(vmem_id_t *space, vmem_addr_t id)
@@ -424,7 +472,7 @@ int vmem_id_take(vmem_id_t *space, vmem_addr_t id)
                           (uintptr_t)__builtin_return_address(0));
     error = allocate(
         space, &(struct request){.first = id - space->min, .last = id - space->min, .count = 1},
-        &id);
+        VMEM_NOSLEEP, &id);
     return error == -VMEM_ENOSPC ? -VMEM_EBUSY : error;
 }
 
@@ -460,9 +508,13 @@ void vmem_id_free(vmem_id_t *space, vmem_addr_t id)
     bit = vmem_bitmap_bit(vmem_bitmap_digit(id - space->min, 0));
     state = vmem_port_lock(&space->lock);
     if (VMEM_LIKELY(vmem_bitmap_clear_bits(&space->map, id - space->min, bit, &stock))) {
+        bool awaited = is_awaited(space);
+
         space->in_use--;
         space->frees++;
         finish(space, &stock, state);
+        if (VMEM_UNLIKELY(awaited))
+            vmem_wake_space(space);
         return;
     }
     vmem_port_unlock(&space->lock, state);
@@ -476,6 +528,7 @@ void vmem_id_free_range(vmem_id_t *space, vmem_addr_t first, vmem_size_t count)
     struct vmem_bitmap_place place;
     vmem_addr_t last;
     unsigned long state;
+    bool awaited;
 
     if (space == NULL || count == 0 || !is_inside(space, first) ||
         count - 1 > space->map.last - (first - space->min)) {
@@ -495,7 +548,10 @@ void vmem_id_free_range(vmem_id_t *space, vmem_addr_t first, vmem_size_t count)
     vmem_bitmap_clear(&space->map, first - space->min, last, &stock);
     space->in_use -= count;
     space->frees += count;
+    awaited = is_awaited(space);
     finish(space, &stock, state);
+    if (awaited)
+        vmem_wake_space(space);
 }
 
 /*

@@ -21,6 +21,10 @@ struct vmem_id {
     uint64_t frees;
     uint64_t fails;
     const char *name;
+#if VMEM_SLEEPS
+    uint32_t awaited; /* requests that wait: sleep.c */
+    uint64_t waits;
+#endif
 
     /* Under the lock of the list of spaces, not the space's own. */
     vmem_id_t *next;

@@ -11,8 +11,11 @@
  * 2. The common path takes no lock: it pins the CPU, so that nobody else runs there
  *    (magazine.h). A CPU's structure is written by that CPU alone.
  * 3. Except that another CPU, in a reap, may ask for the magazines: it sets `wanted`, and
- *    `limit` to NULL, so that the next free finds no room and comes here. If that is
- *    overwritten by an exchange at the same moment, the exchange after it finds `wanted`.
+ *    `limit` to NULL, so that the next free finds no room and comes here. It does so with the lock,
+ *    as a magazine is exchanged, and whoever has exchanged one looks at `wanted` behind that.
+ * (Where the two of a CPU change places, without the lock, `limit` may be overwritten at the same
+ *    moment: then the next change finds `wanted`.) What is freed when a CPU is asked follows into
+ *    the slabs.
  * 4. A magazine is a block of the tag pool. It knows its own capacity, so magazines of
  *    several sizes can be about: those that are not of the present size are given back when they
  *    come to the depot empty. Changing the size moves no round.
@@ -67,24 +70,26 @@ size_t vmem_magazine_capacity(const vmem_cache_t *cache)
 
 #if VMEM_CPUS > 0
 
-/* How many CPUs may use magazines; one that is alone may from the start. */
-static unsigned online = VMEM_CPUS == 1 ? 1 : 0;
-static vmem_port_lock_t online_lock = VMEM_PORT_LOCK_INIT;
+/* Which CPUs may use magazines; one that is alone may from the start. */
+static bool online[VMEM_CPUS] = {VMEM_CPUS == 1};
 
-void vmem_cpus_online(unsigned count)
+void vmem_cpu_online(unsigned cpu)
 {
-    unsigned long state = vmem_port_lock(&online_lock);
+    if (cpu < VMEM_CPUS)
+        VMEM_WRITE_ONCE(online[cpu], true);
+}
 
-    if (count > VMEM_CPUS)
-        count = VMEM_CPUS;
-    if (count > online)
-        VMEM_WRITE_ONCE(online, count);
-    vmem_port_unlock(&online_lock, state);
+void vmem_cpu_offline(unsigned cpu)
+{
+    if (cpu < VMEM_CPUS)
+        VMEM_WRITE_ONCE(online[cpu], false);
+    vmem_cpu_drain(cpu);
 }
 
 static bool may_have(const vmem_cache_t *cache, unsigned i)
 {
-    return i < VMEM_READ_ONCE(online) && (cache->flags & VMEM_CACHE_NO_MAGAZINES) == 0;
+    return i < VMEM_CPUS && VMEM_READ_ONCE(online[i]) &&
+           (cache->flags & VMEM_CACHE_NO_MAGAZINES) == 0;
 }
 
 bool vmem_magazine_is_online(const vmem_cache_t *cache)
@@ -306,6 +311,12 @@ static unsigned drain_self(vmem_cache_t *cache)
  * The slow ways
  */
 
+/* Another CPU asks for all that this one has, perhaps since we last looked. */
+static bool is_wanted(const struct vmem_cpu *cpu)
+{
+    return VMEM_UNLIKELY(VMEM_READ_ONCE(cpu->wanted) != 0);
+}
+
 /* Brings a loaded magazine that has a round; false: there is none. Pinned. */
 static bool reload_full(vmem_cache_t *cache, struct vmem_cpu *cpu, unsigned i,
                         struct vmem_magazine **surplus)
@@ -335,12 +346,13 @@ bool vmem_magazine_alloc(vmem_cache_t *cache, vmem_addr_t *addrp)
     struct vmem_cpu *cpu = cache->cpus[i];
     bool found = false;
 
-    if (VMEM_UNLIKELY(VMEM_READ_ONCE(cpu->wanted) != 0)) {
+    if (cpu != &vmem_no_cpu && !is_wanted(cpu))
+        found = cpu->top != cpu->bottom || reload_full(cache, cpu, i, &surplus);
+    if (is_wanted(cpu)) {
         drain_and_unpin(cache, cpu, pinned);
+        free_magazine(surplus);
         return false;
     }
-    if (cpu != &vmem_no_cpu)
-        found = cpu->top != cpu->bottom || reload_full(cache, cpu, i, &surplus);
     if (found) {
         VMEM_OWN_ADD(cpu->top, -1);
         *addrp = *cpu->top;
@@ -382,9 +394,10 @@ static bool push(vmem_cache_t *cache, vmem_addr_t addr, unsigned *ip, bool *want
     bool room = false;
 
     *ip = i;
-    *wanted = VMEM_READ_ONCE(cpu->wanted) != 0;
-    if (cpu != &vmem_no_cpu && !*wanted)
+    if (cpu != &vmem_no_cpu && !is_wanted(cpu))
         room = cpu->top < VMEM_READ_ONCE(cpu->limit) || reload_empty(cache, cpu, i);
+    *wanted = is_wanted(cpu);
+    room = room && !*wanted;
     if (room) {
         VMEM_OWN_WRITE(*cpu->top, addr);
         VMEM_OWN_ADD(cpu->top, 1);
@@ -419,9 +432,11 @@ bool vmem_magazine_free(vmem_cache_t *cache, vmem_addr_t addr)
     for (unsigned tries = 0; tries < 3; tries++) { /* others may take what was restocked */
         if (push(cache, addr, &i, &wanted))
             return true;
-        if (wanted)
-            (void)drain_self(cache);
-        else if (cache->cpus[i] == &vmem_no_cpu ? !attach(cache, i) : !restock(cache))
+        if (wanted) {
+            (void)drain_self(cache); /* and this round follows */
+            return false;
+        }
+        if (cache->cpus[i] == &vmem_no_cpu ? !attach(cache, i) : !restock(cache))
             return false;
     }
     return false;
@@ -451,6 +466,8 @@ static void empty_list(vmem_cache_t *cache, struct vmem_depot_list *list)
 
 static void ask_others(vmem_cache_t *cache, unsigned self)
 {
+    unsigned long state = vmem_port_lock(&cache->lock);
+
     for (unsigned i = 0; i != VMEM_CPUS; i++) {
         struct vmem_cpu *cpu = VMEM_READ_ACQUIRE(cache->cpus[i]);
 
@@ -459,6 +476,7 @@ static void ask_others(vmem_cache_t *cache, unsigned self)
             VMEM_WRITE_ONCE(cpu->limit, NULL);
         }
     }
+    vmem_port_unlock(&cache->lock, state);
 }
 
 void vmem_magazine_reap(vmem_cache_t *cache)
@@ -571,9 +589,14 @@ size_t vmem_magazine_rounds(const vmem_cache_t *cache,
  * A port without CPUs: there are no magazines.
  */
 
-void vmem_cpus_online(unsigned count)
+void vmem_cpu_online(unsigned cpu)
 {
-    (void)count;
+    (void)cpu;
+}
+
+void vmem_cpu_offline(unsigned cpu)
+{
+    (void)cpu;
 }
 
 bool vmem_magazine_is_online(const vmem_cache_t *cache)

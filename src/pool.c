@@ -34,6 +34,7 @@
 #include "pool.h"
 
 #include "cache.h"
+#include "sleep.h"
 
 #include <vmem/debug.h>
 
@@ -530,6 +531,7 @@ void vmem_pool_return(struct vmem_stash *stash)
     }
     stash->count = 0;
     vmem_port_unlock(&pool.lock, state);
+    vmem_wake_memory();
 }
 
 /*
@@ -585,6 +587,7 @@ void vmem_pool_free(void *block, size_t size)
     else
         return_to_port(block, whole_pages(size), &state);
     vmem_port_unlock(&pool.lock, state);
+    vmem_wake_memory();
 }
 
 /*

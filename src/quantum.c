@@ -22,6 +22,7 @@
 
 #include "magazine.h"
 #include "slab.h"
+#include "sleep.h"
 
 struct vmem_cache vmem_no_cache;
 
@@ -117,18 +118,37 @@ static bool take(vmem_cache_t *cache, vmem_addr_t *addrp, uintptr_t caller)
     return true;
 }
 
-int vmem_quantum_alloc(vmem_t *arena, vmem_size_t size, vmem_addr_t *addrp, uintptr_t caller)
+struct wish {
+    vmem_t *arena;
+    vmem_size_t size;
+    vmem_addr_t *addrp;
+    uintptr_t caller;
+};
+
+static int attempt(void *request)
 {
-    vmem_cache_t *cache = cache_of(arena, size);
+    const struct wish *wish = request;
+    vmem_cache_t *cache = cache_of(wish->arena, wish->size);
     int error;
 
-    if (cache != NULL && take(cache, addrp, caller))
+    if (cache != NULL && take(cache, wish->addrp, wish->caller))
         return 0;
-    error = vmem_allocate(arena, size, NULL, VMEM_INSTANTFIT, addrp, "vmem_alloc", caller);
-    if (error == -VMEM_ENOSPC && cache != NULL && take(cache, addrp, caller)) {
-        vmem_count_failure(arena, -1); /* the reap for it has filled slabs that stay */
-        error = 0;
-    }
+    error = vmem_try(wish->arena, wish->size, NULL, VMEM_INSTANTFIT, wish->addrp, "vmem_alloc",
+                     wish->caller);
+    if (error == -VMEM_ENOSPC && cache != NULL && take(cache, wish->addrp, wish->caller))
+        error = 0; /* the reap for it has filled slabs that stay */
+    return error;
+}
+
+int vmem_quantum_alloc(vmem_t *arena, vmem_size_t size, unsigned flags, vmem_addr_t *addrp,
+                       uintptr_t caller)
+{
+    struct wish wish = {arena, size, addrp, caller};
+    struct vmem_waiter waiter = {.arena = arena, .max = VMEM_ADDR_MAX};
+    int error = vmem_may_sleep(flags) ? vmem_sleep(&waiter, attempt, &wish) : attempt(&wish);
+
+    if (error != 0)
+        vmem_count_failure(arena);
     return error;
 }
 

@@ -34,7 +34,8 @@ bool vmem_quantum_init(vmem_t *arena, vmem_size_t qcache_max);
 vmem_size_t vmem_quantum_slab(const vmem_t *arena);
 
 /* The slow ways of vmem_alloc and vmem_free, for sizes that are served. */
-int vmem_quantum_alloc(vmem_t *arena, vmem_size_t size, vmem_addr_t *addrp, uintptr_t caller);
+int vmem_quantum_alloc(vmem_t *arena, vmem_size_t size, unsigned flags, vmem_addr_t *addrp,
+                       uintptr_t caller);
 void vmem_quantum_free(vmem_t *arena, vmem_addr_t addr, vmem_size_t size, uintptr_t caller);
 
 /* Whether [addr, addr + size) is an object that is handed out, of which cache; misuse is reported.

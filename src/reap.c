@@ -17,6 +17,7 @@
  * Cost: O(n).
  */
 #include "segment.h"
+#include "sleep.h"
 
 enum {
     REAP_STEP = 64, /* tags that are looked at in one hold of the lock */
@@ -148,6 +149,8 @@ static void reap(vmem_t *arena, bool caches)
         vmem_reap_caches(arena);
     strip(arena);
     gather(arena);
+    if (vmem_is_awaited(arena))
+        vmem_wake(arena);
 }
 
 /* The youngest first: what it gives back goes to older ones. */

@@ -6,6 +6,7 @@
  */
 #include "quantum.h"
 #include "segment.h"
+#include "sleep.h"
 
 /* The allocated segment [addr, addr + size); 0: it is none. */
 static vmem_link_t find(const vmem_t *arena, vmem_addr_t addr, vmem_size_t size)
@@ -80,7 +81,7 @@ int vmem_resize(vmem_t *arena, vmem_addr_t addr, vmem_size_t old_size, vmem_size
     vmem_link_t link;
     int error = 0;
 
-    if (arena == NULL || new_size == 0 || flags > VMEM_LASTFIT)
+    if (arena == NULL || new_size == 0 || vmem_wrong_flags(flags) != NULL)
         return vmem_fault_report(arena, VMEM_FAULT_PARAMETER, "vmem_resize",
                                  arena == NULL   ? "arena is NULL"
                                  : new_size == 0 ? "new_size is 0"
@@ -109,6 +110,8 @@ int vmem_resize(vmem_t *arena, vmem_addr_t addr, vmem_size_t old_size, vmem_size
     else if (rounded < tag->size)
         error = shrink(arena, tag, tag->size - rounded);
     vmem_port_unlock(&arena->lock, state);
+    if (vmem_is_awaited(arena))
+        vmem_wake(arena);
     return error;
 }
 

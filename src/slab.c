@@ -26,6 +26,8 @@
  */
 #include "slab.h"
 
+#include "sleep.h"
+
 /*
  * Geometry
  */
@@ -266,7 +268,7 @@ static void release_addr(const vmem_cache_t *cache, vmem_addr_t addr)
 }
 
 /* Where memory is concerned, address 0 would be taken for a failure: then another slab. */
-static int import_slab(const vmem_cache_t *cache, unsigned flags, vmem_addr_t *addrp)
+static int import_slab(const vmem_cache_t *cache, unsigned policy, vmem_addr_t *addrp)
 {
     struct vmem_constraints c = {.align = cache->slab_size};
     uintptr_t caller = (uintptr_t)__builtin_return_address(0);
@@ -274,13 +276,13 @@ static int import_slab(const vmem_cache_t *cache, unsigned flags, vmem_addr_t *a
 
     if ((cache->flags & VMEM_CACHE_QUANTUM) != 0)
         return vmem_allocate_slab(cache->arena, cache->slab_size, &c, addrp, caller);
-    error =
-        vmem_allocate(cache->arena, cache->slab_size, &c, flags, addrp, "vmem_cache_alloc", caller);
+    error = vmem_allocate(cache->arena, cache->slab_size, &c, policy, addrp, "vmem_cache_alloc",
+                          caller);
     if (error != 0 || *addrp != 0)
         return error;
     release_addr(cache, 0);
     c.min = 1;
-    return vmem_allocate(cache->arena, cache->slab_size, &c, flags, addrp, "vmem_cache_alloc",
+    return vmem_allocate(cache->arena, cache->slab_size, &c, policy, addrp, "vmem_cache_alloc",
                          caller);
 }
 
@@ -302,7 +304,7 @@ static void admit(vmem_cache_t *cache, vmem_link_t link)
     vmem_port_unlock(&cache->lock, state);
 }
 
-static int grow(vmem_cache_t *cache, unsigned flags)
+static int grow(vmem_cache_t *cache, unsigned policy)
 {
     vmem_link_t link = make_descriptor(cache);
     struct vmem_slab *slab;
@@ -311,7 +313,7 @@ static int grow(vmem_cache_t *cache, unsigned flags)
     if (link == 0)
         return -VMEM_ENOMEM;
     slab = vmem_slab_at(link);
-    error = import_slab(cache, flags, &slab->tag.addr);
+    error = import_slab(cache, policy, &slab->tag.addr);
     if (error == 0 && cache->slab_made != NULL) {
         error = cache->slab_made(cache, slab->tag.addr);
         if (error != 0)
@@ -345,6 +347,12 @@ static void release(vmem_cache_t *cache, vmem_link_t link)
         cache->slab_gone(cache, addr);
     free_descriptor(cache, link);
     release_addr(cache, addr);
+}
+
+/* How many empty slabs may stay: none where somebody waits for the arena. */
+static uint32_t empty_kept(const vmem_cache_t *cache)
+{
+    return vmem_is_awaited(cache->arena) ? 0 : VMEM_SLAB_EMPTY_KEPT;
 }
 
 /* Releases empty slabs until `keep` are left. */
@@ -435,7 +443,7 @@ static void undo(vmem_cache_t *cache, const vmem_addr_t *objects, unsigned count
         put_back(cache, link, i, (raw >> n & 1) != 0);
     }
     vmem_port_unlock(&cache->lock, state);
-    release_down_to(cache, VMEM_SLAB_EMPTY_KEPT);
+    release_down_to(cache, empty_kept(cache));
 }
 
 /* Constructs what is raw; how many objects are good. */
@@ -445,9 +453,9 @@ static unsigned construct(vmem_cache_t *cache, const vmem_addr_t *objects, unsig
     for (unsigned n = 0; n < count; n++) {
         if ((raw >> n & 1) == 0)
             continue;
-        *error = cache->construct((void *)(uintptr_t)objects[n], cache->ctx, flags);
-        if (*error != 0) {
+        if (cache->construct((void *)(uintptr_t)objects[n], cache->ctx, flags) != 0) {
             undo(cache, objects + n, count - n, raw >> n);
+            *error = -VMEM_EINVAL; /* whatever it is, no room in the arena would mend it */
             return n;
         }
     }
@@ -464,7 +472,7 @@ unsigned vmem_slab_take(vmem_cache_t *cache, unsigned want, unsigned flags, vmem
     *error = 0;
     while (cache->partial.count + cache->empty.count == 0) {
         vmem_port_unlock(&cache->lock, state);
-        *error = grow(cache, flags);
+        *error = grow(cache, vmem_policy(flags));
         state = vmem_port_lock(&cache->lock);
         if (*error != 0 && cache->partial.count + cache->empty.count == 0) {
             vmem_port_unlock(&cache->lock, state);
@@ -536,13 +544,13 @@ void vmem_slab_give(vmem_cache_t *cache, const vmem_addr_t *objects, size_t coun
         size_t batch = count < VMEM_SLAB_BATCH ? count : VMEM_SLAB_BATCH;
         unsigned long state = vmem_port_lock(&cache->lock);
         size_t done = give_some(cache, objects, batch);
-        bool surplus = cache->empty.count > VMEM_SLAB_EMPTY_KEPT;
+        bool surplus = cache->empty.count > empty_kept(cache);
 
         vmem_port_unlock(&cache->lock, state);
         if (done < batch)
             give_other(cache, objects[done++], call, caller);
         if (surplus)
-            release_down_to(cache, VMEM_SLAB_EMPTY_KEPT);
+            release_down_to(cache, empty_kept(cache));
         objects += done;
         count -= done;
     }

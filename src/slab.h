@@ -73,7 +73,8 @@ void vmem_slab_init(vmem_cache_t *cache, vmem_size_t size, vmem_size_t align,
 
 /*
  * Takes up to `want` (at most VMEM_SLAB_BATCH) objects, constructed; makes a slab if there is none
- * with a free object. Returns how many; 0 with *error. Without a lock.
+ * with a free object. Returns how many; 0 with *error: -VMEM_EINVAL if the constructor failed, else
+ * that of the arena, which is asked without waiting. Without a lock.
  */
 unsigned vmem_slab_take(vmem_cache_t *cache, unsigned want, unsigned flags, vmem_addr_t *objects,
                         int *error);

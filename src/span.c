@@ -26,6 +26,7 @@
  */
 #include "quantum.h"
 #include "segment.h"
+#include "sleep.h"
 
 vmem_link_t vmem_span_at(const vmem_t *arena, vmem_addr_t addr)
 {
@@ -140,6 +141,8 @@ int vmem_add(vmem_t *arena, vmem_addr_t base, vmem_size_t size, unsigned flags)
     if (error == 0)
         (void)attach(arena, base, size, VMEM_KIND_SPAN);
     vmem_port_unlock(&arena->lock, state);
+    if (error == 0 && vmem_is_awaited(arena))
+        vmem_wake(arena);
     return error;
 }
 
@@ -297,12 +300,12 @@ static bool shape_first(const struct vmem_request *request, vmem_size_t block, s
     return true;
 }
 
-static int ask_source(vmem_t *arena, const struct shape *shape, unsigned flags, vmem_addr_t *addrp,
+static int ask_source(vmem_t *arena, const struct shape *shape, unsigned policy, vmem_addr_t *addrp,
                       uintptr_t caller)
 {
     if (arena->import != NULL)
-        return arena->import(arena->ctx, shape->size, &shape->c, flags, addrp);
-    return vmem_allocate(arena->source, shape->size, &shape->c, flags, addrp, "vmem_import",
+        return arena->import(arena->ctx, shape->size, &shape->c, policy, addrp);
+    return vmem_allocate(arena->source, shape->size, &shape->c, policy, addrp, "vmem_import",
                          caller);
 }
 
@@ -340,8 +343,7 @@ static int admit(vmem_t *arena, const struct vmem_request *request, vmem_addr_t 
 }
 
 static int import_shape(vmem_t *arena, const struct vmem_request *request,
-                        const struct shape *shape, unsigned flags, vmem_addr_t *addrp,
-                        uintptr_t caller)
+                        const struct shape *shape, vmem_addr_t *addrp, uintptr_t caller)
 {
     vmem_addr_t base = 0;
     unsigned long state;
@@ -356,7 +358,7 @@ static int import_shape(vmem_t *arena, const struct vmem_request *request,
     vmem_port_unlock(&arena->lock, state);
     if (error != 0)
         return error;
-    error = ask_source(arena, shape, flags, &base, caller);
+    error = ask_source(arena, shape, request->policy, &base, caller);
     if (error != 0)
         return error;
 
@@ -376,6 +378,8 @@ static int import_shape(vmem_t *arena, const struct vmem_request *request,
     vmem_port_unlock(&arena->lock, state);
     if (!keep)
         vmem_span_release(arena, base, shape->size);
+    else if (vmem_is_awaited(arena)) /* what is left of it may serve others */
+        vmem_wake(arena);
     return error;
 }
 
@@ -399,30 +403,30 @@ bool vmem_release_kept(vmem_t *arena)
 }
 
 /* The least that is imported, where any span would do and more than the request asks for. */
-static int import_least(vmem_t *arena, const struct vmem_request *request, unsigned flags,
-                        vmem_addr_t *addrp, uintptr_t caller)
+static int import_least(vmem_t *arena, const struct vmem_request *request, vmem_addr_t *addrp,
+                        uintptr_t caller)
 {
     vmem_size_t block = vmem_import_block(arena);
     struct shape shape = {.size = vmem_quantum_slab(arena), .c = {.align = block}};
 
     if (!request->plain || request->size >= shape.size || shape.size < block)
         return -VMEM_ENOSPC;
-    return import_shape(arena, request, &shape, flags, addrp, caller);
+    return import_shape(arena, request, &shape, addrp, caller);
 }
 
-static int import_any(vmem_t *arena, const struct vmem_request *request, unsigned flags,
-                      vmem_addr_t *addrp, uintptr_t caller)
+static int import_any(vmem_t *arena, const struct vmem_request *request, vmem_addr_t *addrp,
+                      uintptr_t caller)
 {
     vmem_size_t block = vmem_import_block(arena);
     struct shape shape;
-    int error = import_least(arena, request, flags, addrp, caller);
+    int error = import_least(arena, request, addrp, caller);
 
     if (error != -VMEM_ENOSPC)
         return error;
     if (shape_any(request, block, &shape))
-        error = import_shape(arena, request, &shape, flags, addrp, caller);
+        error = import_shape(arena, request, &shape, addrp, caller);
     if (error == -VMEM_ENOSPC && shape_first(request, block, &shape))
-        error = import_shape(arena, request, &shape, flags, addrp, caller);
+        error = import_shape(arena, request, &shape, addrp, caller);
     return error;
 }
 
@@ -443,13 +447,13 @@ static int look_again(vmem_t *arena, const struct vmem_request *request, vmem_ad
     return error;
 }
 
-int vmem_import(vmem_t *arena, const struct vmem_request *request, unsigned flags,
-                vmem_addr_t *addrp, uintptr_t caller)
+int vmem_import(vmem_t *arena, const struct vmem_request *request, vmem_addr_t *addrp,
+                uintptr_t caller)
 {
-    int error = import_any(arena, request, flags, addrp, caller);
+    int error = import_any(arena, request, addrp, caller);
 
     if (error != 0 && error != -VMEM_EINVAL && vmem_release_kept(arena))
-        error = import_any(arena, request, flags, addrp, caller);
+        error = import_any(arena, request, addrp, caller);
     if (error != 0 && look_again(arena, request, addrp, caller) == 0)
         error = 0;
     return error;

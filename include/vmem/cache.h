@@ -179,11 +179,20 @@ int vmem_cache_check(vmem_cache_t *cache);
  */
 
 /*
- * CPUs 0 to count - 1 may use magazines from now on: vmem_port_pin() works on each of them. Call it
- * when per-CPU data are set up, and again when more CPUs come. More than VMEM_PORT_CPUS counts as
- * that. O(1).
+ * A CPU may use magazines from now on: its per-CPU data are set up, and vmem_port_pin() works on
+ * it. Numbers that the port does not have are ignored. Anywhere, in any context. O(1).
  */
+void vmem_cpu_online(unsigned cpu);
+
+/* The same for CPUs 0 to count - 1: at the end of the boot. O(count). */
 void vmem_cpus_online(unsigned count);
+
+/*
+ * A CPU goes offline: its magazines go back, and it gets no others. Call it on that CPU, as the
+ * last thing that it does with the library, or anywhere once it has stopped; what it may still do
+ * before it comes online again goes to the slabs. As vmem_cpu_drain().
+ */
+void vmem_cpu_offline(unsigned cpu);
 
 /*
  * Gives back what this CPU's magazines hold, of all caches. Call it on that CPU (when it goes idle,

@@ -12,6 +12,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * 1: requests can wait: the flag VMEM_SLEEP exists, and the port has vmem_port_wait() and
+ * vmem_port_wake(). By default so for programs on a host that name a port (vmem/port/posix.h can).
+ */
+#ifndef VMEM_CONFIG_SLEEP
+#if defined(VMEM_PORT_HEADER) && __STDC_HOSTED__
+#define VMEM_CONFIG_SLEEP 1
+#else
+#define VMEM_CONFIG_SLEEP 0
+#endif
+#endif
+
 /* The header that says how this kernel locks; see vmem/port.h. */
 #ifndef VMEM_PORT_HEADER
 #define VMEM_PORT_HEADER "vmem/port/single.h"
@@ -62,6 +74,9 @@
 #endif
 #if VMEM_CONFIG_ADDR64 != 0 && VMEM_CONFIG_ADDR64 != 1
 #error "VMEM_CONFIG_ADDR64 must be 0 or 1"
+#endif
+#if VMEM_CONFIG_SLEEP != 0 && VMEM_CONFIG_SLEEP != 1
+#error "VMEM_CONFIG_SLEEP must be 0 or 1"
 #endif
 #if VMEM_CONFIG_DEBUG != 0 && VMEM_CONFIG_DEBUG != 1
 #error "VMEM_CONFIG_DEBUG must be 0 or 1"

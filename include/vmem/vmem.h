@@ -71,7 +71,7 @@ enum {
     VMEM_ENOSPC = 28  /* no free segment satisfies the request, and none could be imported */
 };
 
-/* Flags of an allocation: one policy. Waiting (VMEM_SLEEP) is only there where the port can. */
+/* Flags of an allocation: one policy, and whether to wait. */
 enum vmem_flags {
     VMEM_INSTANTFIT = 0x0, /* any that fits, at constant cost, packed nearly as best fit */
     VMEM_BESTFIT = 0x1,    /* the smallest that fits */
@@ -79,7 +79,11 @@ enum vmem_flags {
                               first of all: numbers come round before they are used again */
     VMEM_FIRSTFIT = 0x3,   /* the lowest address */
     VMEM_LASTFIT = 0x4,    /* the highest address */
-    VMEM_NOSLEEP = 0x0     /* the default: fail rather than wait */
+    VMEM_NOSLEEP = 0x0,    /* the default: fail rather than wait */
+#if VMEM_CONFIG_SLEEP
+    VMEM_SLEEP = 0x8 /* wait rather than fail, where the port can (see WAITING below) */
+#define VMEM_SLEEP VMEM_SLEEP
+#endif
 };
 
 /* Flags of an arena. */

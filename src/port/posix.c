@@ -6,15 +6,16 @@
  * Nothing here allocates, and the hooks for pages leave errno alone, so that this can stand
  * behind malloc and free themselves.
  *
- * Locking: `gate.lock` is held by the thread that has closed the gate; `cpus.lock`, for the numbers
- * of threads, is taken last. Neither is taken with one of the library's: a thread gets its number
- * before it takes the first of those.
+ * Locking: `waiting.lock` is taken alone. `gate.lock` is held by the thread that has closed the
+ * gate; `cpus.lock`, for the numbers of threads, is taken last. Neither is taken with one of the
+ * library's: a thread gets its number before it takes the first of those.
  */
 #define _DEFAULT_SOURCE
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include <vmem/cache.h>
 #include <vmem/debug.h>
@@ -67,6 +68,51 @@ void *vmem_port_pages_alloc(size_t size)
 void vmem_port_pages_free(void *pages, size_t size)
 {
     (void)munmap(pages, size);
+}
+
+/*
+ * Waiting: one condition for all who wait, since they are few. Whoever wakes has written *woken
+ * before, and takes the lock under which it is read, so no wake falls between the look and the
+ * wait.
+ */
+
+enum { LOOK_AGAIN_NS = 100 * 1000 * 1000 };
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+} waiting = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static struct timespec soon(void)
+{
+    struct timespec at;
+
+    (void)clock_gettime(CLOCK_REALTIME, &at);
+    at.tv_nsec += LOOK_AGAIN_NS;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_nsec -= 1000000000;
+        at.tv_sec++;
+    }
+    return at;
+}
+
+void vmem_port_wait(const uint32_t *woken)
+{
+    struct timespec until = soon();
+
+    (void)pthread_mutex_lock(&waiting.lock);
+    while (__atomic_load_n(woken, __ATOMIC_ACQUIRE) == 0)
+        if (pthread_cond_timedwait(&waiting.changed, &waiting.lock, &until) != 0)
+            break;
+    (void)pthread_mutex_unlock(&waiting.lock);
+}
+
+void vmem_port_wake(const uint32_t *woken)
+{
+    (void)woken;
+    (void)pthread_mutex_lock(&waiting.lock);
+    (void)pthread_cond_broadcast(&waiting.changed);
+    (void)pthread_mutex_unlock(&waiting.lock);
 }
 
 /*

@@ -16,6 +16,8 @@
 extern "C" {
 #endif
 
+#define VMEM_PORT_WAITS
+
 typedef pthread_mutex_t vmem_port_lock_t;
 #define VMEM_PORT_LOCK_INIT PTHREAD_MUTEX_INITIALIZER
 
@@ -71,6 +73,10 @@ static inline void vmem_port_unpin(unsigned long state)
 {
     (void)state;
 }
+
+/* Waiting: a waiter looks again after a tenth of a second, if nobody wakes it. */
+void vmem_port_wait(const uint32_t *woken);
+void vmem_port_wake(const uint32_t *woken);
 
 /*
  * The gate: for programs that fork while they have threads. A fork copies what other threads are
