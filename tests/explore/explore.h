@@ -100,6 +100,9 @@ size_t stock_return(const void *page);
 /* The fiber that runs: 0 and on. */
 unsigned self(void);
 
+/* Whether a fiber sleeps. */
+bool is_asleep(unsigned fiber);
+
 /* A fault of this kind may be reported; any other is a failure. faults: how many were. */
 extern struct fault_hook {
     enum vmem_fault_kind allowed;

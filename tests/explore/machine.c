@@ -23,6 +23,7 @@
 #define _XOPEN_SOURCE 700
 #include "explore.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -274,6 +275,11 @@ uintptr_t explore_self(void)
 unsigned self(void)
 {
     return current;
+}
+
+bool is_asleep(unsigned fiber)
+{
+    return fibers[fiber].sleeps_on != NULL;
 }
 
 void on_cpu(unsigned cpu)
@@ -529,11 +535,25 @@ static void live(void)
     reschedule();
 }
 
+/* What is corrupt is often found out by the processor first. */
+static void on_signal(int number)
+{
+    fail("crash", "signal %d", number);
+}
+
 void machine_init(void)
 {
+    static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK | SA_RESETHAND};
+    stack_t stack = {.ss_size = STACK_SIZE};
+
     contexts = malloc(sizeof *contexts);
-    if (contexts == NULL)
+    stack.ss_sp = malloc(STACK_SIZE);
+    if (contexts == NULL || stack.ss_sp == NULL || sigaltstack(&stack, NULL) != 0)
         abort();
+    for (size_t i = 0; i < LENGTH(numbers); i++)
+        if (sigaction(numbers[i], &action, NULL) != 0)
+            abort();
 }
 
 void machine_run(void)
