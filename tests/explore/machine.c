@@ -544,7 +544,7 @@ static void on_signal(int number)
 void machine_init(void)
 {
     static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK | SA_RESETHAND};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
     stack_t stack = {.ss_size = STACK_SIZE};
 
     contexts = malloc(sizeof *contexts);
