@@ -160,7 +160,7 @@ static void share_finish(void)
 
 /*
  * The arena keeps one empty span. A fiber empties another, so that the first is released, one
- * allocates, and one reaps. The hook sees to it that nothing in what is released is in use.
+ * allocates, and one reaps. Nothing in what is released is in use, nor is it allocated from later.
  */
 
 static int import_checked(void *ctx, vmem_size_t size, const struct vmem_constraints *c,
@@ -185,7 +185,11 @@ static void release_by_free(void)
 
 static void release_against(void)
 {
+    struct vmem_segment span;
+
     held[2] = take_sure(arena, 2);
+    if (!vmem_find(source, held[2], &span) || span.kind != VMEM_SEGMENT_ALLOCATED)
+        fail("release", "what is allocated lies in a span that was released");
 }
 
 static void release_set_up(void)

@@ -2,12 +2,13 @@
 /*
  * explore.c - the command:
  *
- *     explore [--bound N] [--random N] [--seed N] [--spurious] SCENARIO... | all
+ *     explore [--bound N] [--random N] [--seed N] [--spurious] NAME...
  *     explore [--spurious] --replay SCENARIO SCHEDULE
  *     explore --list
  *
- * Prints a row a scenario: how many schedules there are with no preemption, with one, and so on,
- * all of which were run. Ends with the first failure, status 1, and how to see it again.
+ * A name is that of a scenario, of a group of them, or "all". Prints a row a scenario: how many
+ * schedules there are with no preemption, with one, and so on, all of which were run. Ends with the
+ * first failure, status 1, and how to see it again.
  */
 #include "explore.h"
 
@@ -18,26 +19,21 @@
 
 #include <vmem/debug.h>
 
-static const struct scenario *const files[] = {arena_scenarios, tag_scenarios, cache_scenarios,
-                                               waiter_scenarios};
+static const struct group {
+    const char *name;
+    const struct scenario *scenarios;
+} groups[] = {{"arenas", arena_scenarios},
+              {"tags", tag_scenarios},
+              {"caches", cache_scenarios},
+              {"waiters", waiter_scenarios}};
 
 static struct options options = {.bound = 2, .seed = 1};
 
-static const struct scenario *find(const char *name)
-{
-    for (size_t i = 0; i < LENGTH(files); i++)
-        for (const struct scenario *s = files[i]; s->name != NULL; s++)
-            if (strcmp(s->name, name) == 0)
-                return s;
-    (void)fprintf(stderr, "explore: there is no scenario %s\n", name);
-    exit(2);
-}
-
 static void list(void)
 {
-    for (size_t i = 0; i < LENGTH(files); i++)
-        for (const struct scenario *s = files[i]; s->name != NULL; s++)
-            printf("%-18s %s\n", s->name, s->about);
+    for (size_t i = 0; i < LENGTH(groups); i++)
+        for (const struct scenario *s = groups[i].scenarios; s->name != NULL; s++)
+            printf("%-8s %-18s %s\n", groups[i].name, s->name, s->about);
 }
 
 /* After the fibers: sound, then judged and given back by the scenario, then nothing left. */
@@ -94,17 +90,29 @@ static void explore(const struct scenario *scenario)
     snapshot_free(before);
 }
 
-static void explore_all(void)
+/* What has this name, be it a scenario or a group; false: nothing has. */
+static bool explore_named(const char *name)
 {
-    for (size_t i = 0; i < LENGTH(files); i++)
-        for (const struct scenario *s = files[i]; s->name != NULL; s++)
-            explore(s);
+    bool all = strcmp(name, "all") == 0;
+    bool found = false;
+
+    for (size_t i = 0; i < LENGTH(groups); i++) {
+        bool whole = all || strcmp(name, groups[i].name) == 0;
+
+        for (const struct scenario *s = groups[i].scenarios; s->name != NULL; s++) {
+            if (whole || strcmp(name, s->name) == 0) {
+                explore(s);
+                found = true;
+            }
+        }
+    }
+    return found;
 }
 
 static int usage(void)
 {
     (void)fprintf(stderr, "usage: explore [--bound N] [--random N] [--seed N] [--spurious] "
-                          "SCENARIO... | all\n"
+                          "NAME...\n"
                           "       explore [--spurious] --replay SCENARIO SCHEDULE\n"
                           "       explore --list\n");
     return 2;
@@ -151,11 +159,8 @@ int main(int argc, char **argv)
     search_init(&options, argv[0]);
     machine_init();
     print_header();
-    for (; at < argc; at++) {
-        if (strcmp(argv[at], "all") == 0)
-            explore_all();
-        else
-            explore(find(argv[at]));
-    }
+    for (; at < argc; at++)
+        if (!explore_named(argv[at]))
+            return usage();
     return 0;
 }
