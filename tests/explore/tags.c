@@ -235,6 +235,57 @@ static void chains_finish(void)
     }
 }
 
+/*
+ * Requests that wait are served in the end: with the page that another brings, or with tags that
+ * come back from an arena.
+ */
+
+static vmem_t *loan;
+
+static void await_frame(void)
+{
+    vmem_addr_t frame;
+
+    demand(vmem_alloc(arena, 1, VMEM_SLEEP, &frame) == 0);
+    claim(frame, 1);
+    held[self()] = frame;
+}
+
+static void wait_refill_set_up(void)
+{
+    frames_set_up();
+    fiber(0, await_frame);
+    fiber(1, await_frame);
+}
+
+enum { LOANS = 4, FIRST_LOAN = 200 };
+
+static void give_tags_back(void)
+{
+    for (vmem_addr_t addr = FIRST_LOAN; addr < FIRST_LOAN + LOANS; addr++)
+        give(loan, addr, 1);
+    vmem_reap(loan);
+}
+
+static void wait_tags_set_up(void)
+{
+    loan = make("loan", FIRST_LOAN, 2 * LOANS, NULL);
+    for (vmem_addr_t addr = FIRST_LOAN; addr < FIRST_LOAN + LOANS; addr++)
+        demand(take_sure(loan, 1) == addr);
+    vmem_reap(loan);
+    frames_set_up();
+    page_hook.refuses = true;
+    fiber(0, await_frame);
+    fiber(1, await_frame);
+    fiber(0, give_tags_back);
+}
+
+static void wait_tags_finish(void)
+{
+    demand(vmem_destroy(loan) == 0);
+    frames_finish();
+}
+
 const struct scenario tag_scenarios[] = {
     {"refill", "two refill tags, with pages of the arena that ran out", refill_set_up,
      frames_finish},
@@ -242,5 +293,9 @@ const struct scenario tag_scenarios[] = {
     {"refill-reap", "one does while its arena is reaped", refill_reap_set_up, frames_finish},
     {"reserve", "two refill tags, each through a chain of imports of its own", chains_set_up,
      chains_finish},
+    {"wait-refill", "two wait and refill tags, with pages of the arena that ran out",
+     wait_refill_set_up, frames_finish},
+    {"wait-tags", "two wait for tags, which come back from another arena", wait_tags_set_up,
+     wait_tags_finish},
     {NULL, NULL, NULL, NULL},
 };
