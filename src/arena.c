@@ -256,8 +256,15 @@ static void release_spans(vmem_t *arena)
 static vmem_size_t used(vmem_t *arena)
 {
     struct vmem_stats stats;
+    unsigned long state;
 
-    vmem_stat(arena, &stats);
+    if (arena->qcaches != NULL) { /* what waits in them counts as free */
+        vmem_stat(arena, &stats);
+        return stats.in_use;
+    }
+    state = vmem_port_lock(&arena->lock);
+    stats.in_use = arena->hash.count != 0 && arena->in_use == 0 ? VMEM_ADDR_MAX : arena->in_use;
+    vmem_port_unlock(&arena->lock, state);
     return stats.in_use;
 }
 

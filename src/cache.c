@@ -415,19 +415,6 @@ void *vmem_cache_alloc(vmem_cache_t *cache, unsigned flags)
     return alloc_slowly(cache, flags, (uintptr_t)__builtin_return_address(0));
 }
 
-/* Whether an object is free in its slab, and so has been freed already. */
-static bool is_in_slab(vmem_cache_t *cache, vmem_addr_t addr)
-{
-    unsigned long state = vmem_port_lock(&cache->lock);
-    const struct vmem_slab *slab = vmem_slab_find(cache, addr);
-    uint32_t i;
-    bool free = slab != NULL && vmem_slab_object(cache, slab, addr, &i) &&
-                vmem_slab_object_at(cache, slab, i) == addr && vmem_slab_bit(slab->map, i);
-
-    vmem_port_unlock(&cache->lock, state);
-    return free;
-}
-
 static __attribute__((noinline)) void free_slowly(vmem_cache_t *cache, vmem_addr_t addr,
                                                   uintptr_t caller)
 {
@@ -441,7 +428,7 @@ static __attribute__((noinline)) void free_slowly(vmem_cache_t *cache, vmem_addr
     if (!vmem_cache_note_back(cache, addr, cache->size, "vmem_cache_free", caller))
         return;
 #endif
-    if (vmem_magazine_has_on_top(cache, addr) || is_in_slab(cache, addr)) {
+    if (vmem_magazine_has_on_top(cache, addr)) {
         struct vmem_object object;
 
         (void)vmem_cache_find(cache, addr, &object);

@@ -67,6 +67,7 @@ struct vmem_depot_list {
     struct vmem_magazine *first;
     uint32_t count;
     uint32_t least; /* the count, at its least since the last trim: so many nobody needed */
+    size_t rounds;  /* in all of them */
 };
 
 /* Slabs in one state, linked by their tags. */

@@ -132,6 +132,7 @@ static void depot_put(struct vmem_depot_list *list, struct vmem_magazine *magazi
     magazine->next = list->first;
     list->first = magazine;
     list->count++;
+    list->rounds += magazine->rounds;
 }
 
 static struct vmem_magazine *depot_take(struct vmem_depot_list *list)
@@ -141,6 +142,7 @@ static struct vmem_magazine *depot_take(struct vmem_depot_list *list)
     if (magazine != NULL) {
         list->first = magazine->next;
         list->count--;
+        list->rounds -= magazine->rounds;
         if (list->count < list->least)
             list->least = list->count;
     }
@@ -156,14 +158,15 @@ static struct vmem_magazine *depot_put_empty(vmem_cache_t *cache, struct vmem_ma
     return NULL;
 }
 
-/* Counts a visit, and enlarges the magazines if many were contended. */
-static void visit(vmem_cache_t *cache, unsigned cpu)
+/* Counts a visit, and enlarges the magazines if many were contended; a CPU's first is not one of
+ * them. */
+static void visit(vmem_cache_t *cache, const struct vmem_cpu *cpu, unsigned i)
 {
     cache->exchanges++;
     cache->misses++;
-    if (cpu != cache->last_cpu)
+    if (i != cache->last_cpu && cpu->loaded != NULL)
         cache->contended++;
-    cache->last_cpu = cpu;
+    cache->last_cpu = i;
     if (++cache->visits < VISITS)
         return;
     if (cache->contended >= VISITS / 2 && cache->magazine_type + 1 < TYPES)
@@ -331,7 +334,7 @@ static bool reload_full(vmem_cache_t *cache, struct vmem_cpu *cpu, unsigned i,
     state = vmem_port_lock(&cache->lock);
     full = depot_take(&cache->full_magazines);
     if (full != NULL) {
-        visit(cache, i);
+        visit(cache, cpu, i);
         *surplus = depot_put_empty(cache, load(cpu, full));
     }
     vmem_port_unlock(&cache->lock, state);
@@ -346,7 +349,7 @@ bool vmem_magazine_alloc(vmem_cache_t *cache, vmem_addr_t *addrp)
     struct vmem_cpu *cpu = cache->cpus[i];
     bool found = false;
 
-    if (cpu != &vmem_no_cpu && !is_wanted(cpu))
+    if (cpu != &vmem_no_cpu)
         found = cpu->top != cpu->bottom || reload_full(cache, cpu, i, &surplus);
     if (is_wanted(cpu)) {
         drain_and_unpin(cache, cpu, pinned);
@@ -376,7 +379,7 @@ static bool reload_empty(vmem_cache_t *cache, struct vmem_cpu *cpu, unsigned i)
     state = vmem_port_lock(&cache->lock);
     empty = depot_take(&cache->empty_magazines);
     if (empty != NULL) {
-        visit(cache, i);
+        visit(cache, cpu, i);
         full = load(cpu, empty);
         if (full != NULL)
             depot_put(&cache->full_magazines, full);
@@ -394,7 +397,7 @@ static bool push(vmem_cache_t *cache, vmem_addr_t addr, unsigned *ip, bool *want
     bool room = false;
 
     *ip = i;
-    if (cpu != &vmem_no_cpu && !is_wanted(cpu))
+    if (cpu != &vmem_no_cpu)
         room = cpu->top < VMEM_READ_ONCE(cpu->limit) || reload_empty(cache, cpu, i);
     *wanted = is_wanted(cpu);
     room = room && !*wanted;
@@ -455,6 +458,7 @@ static void empty_list(vmem_cache_t *cache, struct vmem_depot_list *list)
     list->first = NULL;
     list->count = 0;
     list->least = 0;
+    list->rounds = 0;
     vmem_port_unlock(&cache->lock, state);
     while (magazine != NULL) {
         struct vmem_magazine *next = magazine->next;
@@ -578,6 +582,8 @@ size_t vmem_magazine_rounds(const vmem_cache_t *cache,
 
     for (unsigned i = 0; i != VMEM_CPUS; i++)
         count += visit_cpu(VMEM_READ_ACQUIRE(cache->cpus[i]), visit_round, ctx);
+    if (visit_round == NULL)
+        return count + cache->full_magazines.rounds;
     for (const struct vmem_magazine *m = cache->full_magazines.first; m != NULL; m = m->next)
         count += visit_magazine(m, m->rounds, visit_round, ctx);
     return count;

@@ -55,6 +55,7 @@ enum {
     VMEM_RESERVE = 2 * VMEM_TAGS_PER_CALL,
 
     VMEM_LOW_WATER = 32,
+    VMEM_POOL_STEP = 32,                 /* tags that go back in one hold of the lock */
     VMEM_REFILLERS = 32 + 4 * VMEM_CPUS, /* threads of one CPU may interrupt each other there */
 
     VMEM_HEADER = 64 /* bytes at the start of a page */
@@ -98,8 +99,10 @@ static struct {
     size_t static_used;
     size_t lent;
     size_t tags_used;
-    uintptr_t refillers[VMEM_REFILLERS]; /* inside the page hook; 0: nobody */
-    unsigned refilling;                  /* how many */
+    uintptr_t first;                     /* the thread that the reserve is for, in the page hook, */
+    uintptr_t refillers[VMEM_REFILLERS]; /*    and the others there */
+    unsigned others;                     /* how many */
+    bool is_cut[VMEM_CONFIG_STATIC_PAGES]; /* static pages that are cut into blocks */
     uint64_t refusals;
 } pool = {
     .lock = VMEM_PORT_LOCK_INIT,
@@ -151,6 +154,12 @@ static size_t whole_pages(size_t size)
 static bool is_tag_class(unsigned block_class)
 {
     return block_class <= VMEM_BLOCK_CLASS_NODE;
+}
+
+/* Which of the static pages it is. */
+static unsigned static_index(const void *page)
+{
+    return (unsigned)(((uintptr_t)page - (uintptr_t)static_pages) / VMEM_PAGE_SIZE);
 }
 
 static bool is_static(const void *page)
@@ -275,6 +284,8 @@ static bool page_add(void *memory, unsigned block_class, bool lent)
     }
     list_add_last(list, page);
     list->free += count;
+    if (!lent)
+        pool.is_cut[static_index(page)] = true;
     return true;
 }
 
@@ -283,6 +294,8 @@ static void page_remove(struct vmem_page *page)
 {
     struct vmem_page_list *list = &pool.lists[page->block_class];
 
+    if (!page->lent)
+        pool.is_cut[static_index(page)] = false;
     list_remove(list, page);
     list->free -= blocks_per_page(page->block_class);
 }
@@ -340,17 +353,50 @@ static void block_return(void *block)
     }
 }
 
-/* The place of a thread among the refillers, from `i` on; VMEM_REFILLERS: it has none. */
-static unsigned refiller_of(uintptr_t self, unsigned i)
+/* Whether anybody is inside the page hook. */
+static bool is_refilling(void)
 {
-    while (i < VMEM_REFILLERS && pool.refillers[i] != self)
-        i++;
-    return i;
+    return pool.first != 0 || pool.others > 0;
+}
+
+/* The place of a thread among the others; pool.others: it is none of them. */
+static unsigned place_of(uintptr_t self)
+{
+    unsigned place = 0;
+
+    while (place < pool.others && pool.refillers[place] != self)
+        place++;
+    return place;
+}
+
+/* A thread enters the hook; false: there are too many. */
+static bool enter_hook(uintptr_t self, bool as_first)
+{
+    if (as_first)
+        pool.first = self;
+    else if (pool.others < VMEM_REFILLERS)
+        pool.refillers[pool.others++] = self;
+    else
+        return false;
+    return true;
+}
+
+static void leave_hook(uintptr_t self)
+{
+    if (pool.first == self)
+        pool.first = 0;
+    else
+        pool.refillers[place_of(self)] = pool.refillers[--pool.others];
 }
 
 static bool is_nested(void)
 {
-    return pool.refilling > 0 && refiller_of(vmem_port_self(), 0) < VMEM_REFILLERS;
+    uintptr_t self;
+
+    if (!is_refilling())
+        return false;
+    self = vmem_port_self();
+    return pool.first == self || place_of(self) < pool.others;
 }
 
 /* How many blocks of a class are there for this thread to take. */
@@ -359,8 +405,7 @@ static size_t available(unsigned block_class)
     size_t free = pool.lists[block_class].free;
     size_t reserve = 0;
 
-    if (block_class == VMEM_BLOCK_CLASS_NODE &&
-        (pool.refillers[0] == 0 || pool.refillers[0] != vmem_port_self()))
+    if (block_class == VMEM_BLOCK_CLASS_NODE && (pool.first == 0 || pool.first != vmem_port_self()))
         reserve = VMEM_RESERVE;
     return free > reserve ? free - reserve : 0;
 }
@@ -385,19 +430,15 @@ static void *call_hook(size_t size)
  */
 static void *ask_port(size_t size, size_t least, unsigned long *state)
 {
-    bool first = pool.lists[VMEM_BLOCK_CLASS_NODE].free >= least;
-    unsigned place = refiller_of(0, first ? 0 : 1); /* a place that nobody has */
+    uintptr_t self = vmem_port_self();
     void *pages;
 
-    if (place == VMEM_REFILLERS)
+    if (!enter_hook(self, pool.first == 0 && pool.lists[VMEM_BLOCK_CLASS_NODE].free >= least))
         return NULL;
-    pool.refillers[place] = vmem_port_self();
-    pool.refilling++;
     vmem_port_unlock(&pool.lock, *state);
     pages = call_hook(size);
     *state = vmem_port_lock(&pool.lock);
-    pool.refilling--;
-    pool.refillers[place] = 0;
+    leave_hook(self);
     if (pages != NULL)
         pool.lent += size / VMEM_PAGE_SIZE;
     else
@@ -455,7 +496,7 @@ static bool grow(unsigned block_class, unsigned long *state)
 /* Fills the reserve, as the hook may only be called with a full one. */
 static bool fill_reserve(unsigned long *state)
 {
-    while (pool.lists[VMEM_BLOCK_CLASS_NODE].free < VMEM_RESERVE && pool.refilling == 0)
+    while (pool.lists[VMEM_BLOCK_CLASS_NODE].free < VMEM_RESERVE && !is_refilling())
         if (!grow(VMEM_BLOCK_CLASS_NODE, state))
             return false;
     return true;
@@ -512,25 +553,33 @@ int vmem_pool_take(enum vmem_tag_class tag_class, uint32_t min, uint32_t want,
     if (nested || ready < VMEM_LOW_WATER + want)
         want = min; /* what is short is for all */
     take_tags(block_class, want, stash);
-    if (pool.refilling == 0)
+    if (!is_refilling())
         (void)provide(block_class, VMEM_LOW_WATER, &state);
     vmem_port_unlock(&pool.lock, state);
     return 0;
 }
 
-void vmem_pool_return(struct vmem_stash *stash)
+/* Gives up to VMEM_POOL_STEP tags back: so many in one hold of the lock. */
+static void return_some(struct vmem_stash *stash)
 {
     unsigned long state = vmem_port_lock(&pool.lock);
 
-    pool.tags_used -= stash->count;
-    while (stash->first != 0) {
+    for (unsigned i = 0; i < VMEM_POOL_STEP && stash->first != 0; i++) {
         struct vmem_tag *tag = vmem_tag_at(stash->first);
 
         stash->first = tag->chain;
+        stash->count--;
+        pool.tags_used--;
         block_return(tag);
     }
-    stash->count = 0;
     vmem_port_unlock(&pool.lock, state);
+}
+
+void vmem_pool_return(struct vmem_stash *stash)
+{
+    do
+        return_some(stash);
+    while (stash->first != 0);
     vmem_wake_memory();
 }
 
@@ -611,13 +660,12 @@ static bool add_static(unsigned block_class)
 static void prefer_static(unsigned block_class)
 {
     struct vmem_page_list *list = &pool.lists[block_class];
-    struct vmem_page *page;
-    struct vmem_page *next;
 
     (void)add_static(block_class);
-    for (page = list->first; page != NULL; page = next) {
-        next = page->next;
-        if (!page->lent) {
+    for (unsigned i = 0; i < VMEM_CONFIG_STATIC_PAGES; i++) {
+        struct vmem_page *page = (struct vmem_page *)(void *)static_pages[i];
+
+        if (pool.is_cut[i] && page->block_class == block_class && page->free != NULL) {
             list_remove(list, page);
             list_add_first(list, page);
         }
@@ -668,12 +716,10 @@ static struct vmem_page *spare_page(unsigned block_class, bool lent)
     return page;
 }
 
-/* Static pages first, so that they can stand in for lent ones. */
-size_t vmem_pool_reap(void)
+static void reap_static(void)
 {
     unsigned long state = vmem_port_lock(&pool.lock);
     struct vmem_page *page;
-    size_t returned = 0;
 
     for (unsigned c = 0; c < VMEM_BLOCK_CLASSES; c++) {
         while ((page = spare_page(c, false)) != NULL) {
@@ -681,6 +727,16 @@ size_t vmem_pool_reap(void)
             static_page_return(page);
         }
     }
+    vmem_port_unlock(&pool.lock, state);
+}
+
+/* Drops the lock for each page. */
+static size_t reap_lent(void)
+{
+    unsigned long state = vmem_port_lock(&pool.lock);
+    struct vmem_page *page;
+    size_t returned = 0;
+
     for (unsigned c = 0; c < VMEM_BLOCK_CLASSES; c++) {
         while ((page = spare_page(c, true)) != NULL) {
             page_remove(page);
@@ -690,6 +746,18 @@ size_t vmem_pool_reap(void)
     }
     vmem_port_unlock(&pool.lock, state);
     return returned;
+}
+
+/*
+ * Lent pages first, since a look for a wholly free page passes by those of the other kind, and
+ * there are few static ones; then static ones, which may stand in for what is lent still.
+ */
+size_t vmem_pool_reap(void)
+{
+    size_t returned = reap_lent();
+
+    reap_static();
+    return returned + reap_lent();
 }
 
 static bool page_check(const struct vmem_page *page, unsigned block_class)

@@ -20,25 +20,30 @@ enum { REAPERS = 16 + 4 * VMEM_CPUS };
 
 static struct {
     vmem_port_lock_t lock;
-    uintptr_t inside[REAPERS]; /* 0: nobody */
+    uintptr_t inside[REAPERS]; /* the first so many: */
+    unsigned count;
 } reapers = {.lock = VMEM_PORT_LOCK_INIT};
+
+/* The place of a thread; reapers.count: it has none. With the lock. */
+static unsigned place_of(uintptr_t self)
+{
+    unsigned place = 0;
+
+    while (place < reapers.count && reapers.inside[place] != self)
+        place++;
+    return place;
+}
 
 bool vmem_reap_begin(void)
 {
     uintptr_t self = vmem_port_self();
     unsigned long state = vmem_port_lock(&reapers.lock);
-    unsigned place = REAPERS;
-    bool nested = false;
+    bool begins = reapers.count < REAPERS && place_of(self) == reapers.count;
 
-    for (unsigned i = 0; i < REAPERS; i++) {
-        nested = nested || reapers.inside[i] == self;
-        if (reapers.inside[i] == 0)
-            place = i;
-    }
-    if (!nested && place < REAPERS)
-        reapers.inside[place] = self;
+    if (begins)
+        reapers.inside[reapers.count++] = self;
     vmem_port_unlock(&reapers.lock, state);
-    return !nested && place < REAPERS;
+    return begins;
 }
 
 void vmem_reap_end(void)
@@ -46,9 +51,8 @@ void vmem_reap_end(void)
     uintptr_t self = vmem_port_self();
     unsigned long state = vmem_port_lock(&reapers.lock);
 
-    for (unsigned i = 0; i < REAPERS; i++)
-        if (reapers.inside[i] == self)
-            reapers.inside[i] = 0;
+    reapers.inside[place_of(self)] = reapers.inside[reapers.count - 1];
+    reapers.count--;
     vmem_port_unlock(&reapers.lock, state);
 }
 

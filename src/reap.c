@@ -13,14 +13,14 @@
  * very pages that they describe. Pages that go back free their tags in turn, so the
  * whole is done again while it helps.
  *
- * Locking: the arena's, for REAP_STEP tags or as many chains of the hash at a time.
+ * Locking: the arena's, for REAP_STEP tags at a time, or a few chains of the hash.
  * Cost: O(n).
  */
 #include "segment.h"
 #include "sleep.h"
 
 enum {
-    REAP_STEP = 64, /* tags that are looked at in one hold of the lock */
+    REAP_STEP = 16, /* tags that are looked at in one hold of the lock */
     REAP_ROUNDS = 4
 };
 
