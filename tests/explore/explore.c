@@ -25,7 +25,8 @@ static const struct group {
 } groups[] = {{"arenas", arena_scenarios},
               {"tags", tag_scenarios},
               {"caches", cache_scenarios},
-              {"waiters", waiter_scenarios}};
+              {"waiters", waiter_scenarios},
+              {"large", large_scenarios}};
 
 static struct options options = {.bound = 2, .seed = 1};
 

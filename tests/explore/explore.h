@@ -39,6 +39,7 @@ extern const struct scenario arena_scenarios[];
 extern const struct scenario tag_scenarios[];
 extern const struct scenario cache_scenarios[];
 extern const struct scenario waiter_scenarios[];
+extern const struct scenario large_scenarios[]; /* which take long to bound 2 */
 
 /*
  * For scenarios
