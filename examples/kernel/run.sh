@@ -19,19 +19,19 @@ class=$(od -An -tu1 -j4 -N1 "$kernel" | tr -d ' ')
 number=$(od -An -tu1 -j18 -N1 "$kernel" | tr -d ' ')
 case $class-$number in
 1-3 | 2-62) # i386, x86-64
-    qemu=qemu-system-x86_64
+    qemu="qemu-system-x86_64"
     machine='-machine pc -device isa-debug-exit,iobase=0xf4,iosize=0x04'
     ;;
 2-183) # AArch64: bytes 183, 0
-    qemu=qemu-system-aarch64
+    qemu="qemu-system-aarch64"
     machine='-machine virt,gic-version=2 -cpu cortex-a72 -semihosting'
     ;;
 2-243) # RISC-V: bytes 243, 0. Under OpenSBI
-    qemu=qemu-system-riscv64
+    qemu="qemu-system-riscv64"
     machine='-machine virt -cpu rv64'
     ;;
 1-243) # without a firmware: QEMU has none of 32 bits everywhere
-    qemu=qemu-system-riscv32
+    qemu="qemu-system-riscv32"
     machine='-machine virt -cpu rv32 -bios none'
     ;;
 *)
