@@ -17,6 +17,8 @@
 
 #include <vmem/debug.h>
 
+#include "checked_port.h"
+
 bool twin_trace;
 struct rng twin_rng;
 unsigned long twin_out_of_memory;
@@ -313,6 +315,7 @@ static int import_hook(void *ctx, vmem_size_t size, const struct vmem_constraint
     struct twin *twin = ctx;
     struct vmem_constraints only_quantum = {.align = twin->model.quantum};
 
+    checked_port_no_lock("import");
     demand(twin, flags == twin->flags, "the import hook gets other flags");
     demand(twin, c != NULL && c->align >= twin->model.quantum, "the import hook gets no alignment");
     demand(twin,
@@ -333,6 +336,7 @@ static void release_hook(void *ctx, vmem_addr_t addr, vmem_size_t size)
 {
     struct twin *twin = ctx;
 
+    checked_port_no_lock("release");
     nesting++;
     settle(twin->source,
            twin->source->pressed); /* which may be in the middle of something itself */

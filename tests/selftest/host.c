@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include <vmem/cache.h>
+
 static void to_stdout(void *ctx, const char *string)
 {
     (void)ctx;
@@ -12,7 +14,10 @@ static void to_stdout(void *ctx, const char *string)
 
 int main(void)
 {
-    int failed = vmem_selftest(to_stdout, NULL) + vmem_selftest(to_stdout, NULL);
+    int failed;
+
+    vmem_cpus_online(1);
+    failed = vmem_selftest(to_stdout, NULL) + vmem_selftest(to_stdout, NULL);
 
     return failed == 0 ? 0 : 1;
 }

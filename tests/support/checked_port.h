@@ -1,31 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * support/checked_port.h - a port for tests, on one thread, whose lock guards nothing and
- * instead checks how it is used: initialised, no recursion, no unlock without a lock, the state
- * handed back as it was handed out, at most two locks at a time, always in the same order, and none
- * held when a hook is called. Of its CPUs, the test says on which it is. A pin checks that it is
- * not nested, that locks taken before and after it nest with it, and that no hook is called
- * meanwhile. A violation ends the program with a line that says what was wrong.
+ * support/checked_port.h - a port for tests, on one thread, whose lock guards nothing and whose
+ * hooks check how they are used: see discipline.h. Of its CPUs, the test says on which it is.
  */
 #ifndef TESTS_SUPPORT_CHECKED_PORT_H
 #define TESTS_SUPPORT_CHECKED_PORT_H
 
 #include <vmem/port.h>
 
+#include "discipline.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-typedef struct checked_port_lock {
-    unsigned long state; /* 0: not held; else what vmem_port_lock returned */
-    unsigned long mark;  /* it was initialised */
-} vmem_port_lock_t;
-
-#define CHECKED_PORT_MARK 0x10c
-
-/* clang-format off */
-#define VMEM_PORT_LOCK_INIT {0, CHECKED_PORT_MARK}
-/* clang-format on */
+typedef struct discipline_lock vmem_port_lock_t;
+#define VMEM_PORT_LOCK_INIT DISCIPLINE_LOCK_INIT
 
 unsigned long checked_port_lock(vmem_port_lock_t *lock);
 void checked_port_unlock(vmem_port_lock_t *lock, unsigned long state);
@@ -38,9 +28,6 @@ extern unsigned long checked_port_locks;
  * pinned, but not from within itself. NULL: nobody's.
  */
 extern void (*checked_port_meanwhile)(void);
-
-/* Ends the program if a lock is held, or the CPU pinned. For hooks, and for the end of a test. */
-void checked_port_no_lock(const char *where);
 
 /* Who is running; a test changes it to play another thread. */
 extern uintptr_t checked_port_thread;

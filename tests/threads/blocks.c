@@ -186,7 +186,7 @@ void blocks_drop_slots(struct blocks *blocks)
 
 static void churn(struct worker *self)
 {
-    blocks_churn(self, self->shared, 5000 * AMOUNT, 150);
+    blocks_churn(self, self->shared, AMOUNT_OF(5000), 150);
 }
 
 static void tend(struct worker *self)
@@ -194,7 +194,7 @@ static void tend(struct worker *self)
     struct blocks *blocks = self->shared;
     struct vmem_heap_stats stats;
 
-    for (unsigned round = 0; round < 40 * AMOUNT; round++) {
+    for (unsigned round = 0; round < AMOUNT_OF(40); round++) {
         blocks_churn(self, blocks, 100, 20);
         switch (below(self, 3)) {
         case 0:

@@ -139,7 +139,7 @@ void ids_churn(struct worker *self, struct ids *ids, unsigned steps, unsigned mo
 
 static void churn(struct worker *self)
 {
-    ids_churn(self, self->shared, 100000 * AMOUNT, 200);
+    ids_churn(self, self->shared, AMOUNT_OF(100000), 200);
 }
 
 void scenario_ids(void)

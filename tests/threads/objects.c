@@ -19,7 +19,8 @@ static int construct(void *object, void *ctx, unsigned flags)
     struct objects *objects = ctx;
     unsigned call = __atomic_add_fetch(&objects->constructs, 1, __ATOMIC_RELAXED);
 
-    demand(flags == 0);
+    in_hook("construct");
+    demand((flags & ~(unsigned)VMEM_SLEEP) == 0);
     if (objects->fail_every > 0 && call % objects->fail_every == 0)
         return -VMEM_ENOMEM;
     claim(object, objects->size, UINT16_MAX); /* the cache's, until its slab goes */
@@ -34,6 +35,7 @@ static void destruct(void *object, void *ctx)
     struct object *made = object;
     struct objects *objects = ctx;
 
+    in_hook("destruct");
     demand(made->holder == 0 && made->alive == ALIVE);
     made->alive = 0;
     drop(object, objects->size, UINT16_MAX);
@@ -133,7 +135,7 @@ void objects_churn(struct worker *self, struct objects *objects, unsigned steps,
 
 static void churn(struct worker *self)
 {
-    objects_churn(self, self->shared, 100000 * AMOUNT, 200);
+    objects_churn(self, self->shared, AMOUNT_OF(100000), 200);
 }
 
 void scenario_cache(void)
@@ -155,7 +157,7 @@ void scenario_cache(void)
  * ones the other.
  */
 
-enum { QUEUE = 128, TRANSFERS = 50000 * AMOUNT };
+enum { QUEUE = 128, TRANSFERS = AMOUNT_OF(50000) };
 
 static struct {
     pthread_mutex_t lock;
@@ -238,7 +240,7 @@ static void burst(struct worker *self)
     struct objects *objects = self->shared;
     struct tally tally = {0};
 
-    for (unsigned round = 0; round < 300 * AMOUNT; round++) {
+    for (unsigned round = 0; round < AMOUNT_OF(300); round++) {
         size_t count = 1 + below(self, BURST);
 
         for (size_t i = 0; i < count; i++)
@@ -254,7 +256,7 @@ static void give_back(struct worker *self)
     struct objects *objects = self->shared;
     struct vmem_cache_stats stats;
 
-    for (unsigned round = 0; round < 200 * AMOUNT; round++) {
+    for (unsigned round = 0; round < AMOUNT_OF(200); round++) {
         struct tally tally = {0};
         struct object *object = object_take(objects, &tally, self->number);
 
@@ -336,7 +338,7 @@ static void use_arena(struct worker *self)
 
 static void come_and_go(struct worker *self)
 {
-    for (unsigned round = 0; round < 100 * AMOUNT; round++) {
+    for (unsigned round = 0; round < AMOUNT_OF(100); round++) {
         if (chance(self, 1, 3))
             use_arena(self);
         else
@@ -346,17 +348,18 @@ static void come_and_go(struct worker *self)
 
 static void stay(struct worker *self)
 {
-    objects_churn(self, &lifecycle.lasting, 50000 * AMOUNT, 100);
+    objects_churn(self, &lifecycle.lasting, AMOUNT_OF(50000), 100);
 }
 
 static void count_text(void *ctx, const char *string)
 {
+    in_hook("a sink");
     *(size_t *)ctx += strlen(string);
 }
 
 static void reap_and_print(struct worker *self)
 {
-    for (unsigned round = 0; round < 100 * AMOUNT; round++) {
+    for (unsigned round = 0; round < AMOUNT_OF(100); round++) {
         size_t length = 0;
 
         if (chance(self, 1, 3)) {

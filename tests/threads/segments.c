@@ -118,7 +118,7 @@ void segments_churn(struct worker *self, struct segments *segments, unsigned ste
 
 static void churn(struct worker *self)
 {
-    segments_churn(self, self->shared, 60000 * AMOUNT, 200);
+    segments_churn(self, self->shared, AMOUNT_OF(60000), 200);
 }
 
 /* What a walk shows lies in order, and it ends, whatever the others do meanwhile. */
@@ -142,7 +142,7 @@ static void tend(struct worker *self)
     struct segments *segments = self->shared;
     struct vmem_stats stats;
 
-    for (unsigned round = 0; round < 60 * AMOUNT; round++) {
+    for (unsigned round = 0; round < AMOUNT_OF(60); round++) {
         segments_churn(self, segments, 100, 20);
         if (chance(self, 1, 3))
             vmem_reap(segments->arena);

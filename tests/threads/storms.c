@@ -53,6 +53,7 @@ static void reclaim(void *ctx)
     struct tally tally = {0};
     struct object *object;
 
+    in_hook("reclaim");
     (void)__atomic_add_fetch(&tight.reclaims, 1, __ATOMIC_RELAXED);
     while ((object = from_reserve()) != NULL)
         object_give(ctx, &tally, object, NOBODYS);
@@ -62,7 +63,7 @@ static void reclaim(void *ctx)
 static void be_thrifty(struct worker *self)
 {
     (void)self;
-    for (unsigned i = 0; i < 10000 * AMOUNT; i++) {
+    for (unsigned i = 0; i < AMOUNT_OF(10000); i++) {
         struct tally tally = {0};
         struct object *object = object_take(&tight.thrifty, &tally, NOBODYS);
 
@@ -90,13 +91,13 @@ static size_t fill_up(struct objects *objects, unsigned holder)
 
 static void be_greedy(struct worker *self)
 {
-    for (unsigned round = 0; round < 20 * AMOUNT; round++)
+    for (unsigned round = 0; round < AMOUNT_OF(20); round++)
         (void)fill_up(&tight.greedy, self->number);
 }
 
 static void use_heap(struct worker *self)
 {
-    blocks_churn(self, &tight.blocks, 3000 * AMOUNT, 60);
+    blocks_churn(self, &tight.blocks, AMOUNT_OF(3000), 60);
 }
 
 /* As many objects as the whole arena holds, now that nobody else needs any of it. */
@@ -198,7 +199,7 @@ void scenario_waves(void)
     for (size_t wave = 0; wave < LENGTH(sizes); wave++) {
         struct role role = {sizes[wave], churn_everything, NULL};
 
-        all.steps = 40 + 800 * AMOUNT / sizes[wave];
+        all.steps = 40 + AMOUNT_OF(800) / sizes[wave];
         run(&role, 1);
         demand(vmem_cache_check(all.objects.cache) == 0);
         demand(vmem_heap_check(all.blocks.heap) == 0);
@@ -210,7 +211,7 @@ void scenario_waves(void)
 
 static void reap(struct worker *self)
 {
-    for (unsigned round = 0; round < 40 * AMOUNT; round++) {
+    for (unsigned round = 0; round < AMOUNT_OF(40); round++) {
         vmem_reap(chance(self, 1, 4) ? NULL : all.memory);
         drain_this_cpu();
         (void)sched_yield();
@@ -222,7 +223,7 @@ void scenario_refusals(void)
     static const unsigned every[] = {1, 2, 3, 7};
     const struct role roles[] = {{4, churn_everything, NULL}, {1, reap, NULL}};
 
-    all.steps = 500 * AMOUNT;
+    all.steps = AMOUNT_OF(500);
     create_everything(true);
     for (size_t i = 0; i < LENGTH(every); i++) {
         refuse_every = every[i];

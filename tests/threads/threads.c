@@ -125,7 +125,7 @@ void drain_this_cpu(void)
         vmem_cpu_drain(cpu);
 }
 
-/* Hooks. The posix port is compiled with its page hook under another name: see CMakeLists.txt. */
+/* Hooks. The posix port is compiled with two of its own under other names: see CMakeLists.txt. */
 
 unsigned refuse_every;
 
@@ -137,6 +137,17 @@ void *vmem_port_pages_alloc(size_t size)
     unsigned call = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED);
 
     return refuse_every > 0 && call % refuse_every == 0 ? NULL : posix_pages_alloc(size);
+}
+
+bool patient;
+
+void posix_wait(const uint32_t *woken);
+
+void vmem_port_wait(const uint32_t *woken)
+{
+    do
+        posix_wait(woken);
+    while (patient && __atomic_load_n(woken, __ATOMIC_ACQUIRE) == 0);
 }
 
 static void write_fault(void *ctx, const char *string)
@@ -266,6 +277,7 @@ static const struct scenario {
     {"heap", scenario_heap},     {"quantum", scenario_quantum},
     {"ids", scenario_ids},       {"pressure", scenario_pressure},
     {"waves", scenario_waves},   {"refusals", scenario_refusals},
+    {"sleep", scenario_sleep},
 };
 
 static const struct scenario *find(const char *name)

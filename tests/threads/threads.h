@@ -22,10 +22,11 @@
 #include <vmem/id.h>
 #include <vmem/port.h>
 
-/* How much of everything is done: 1 where code is instrumented and slow, else more. */
+/* How much of everything is done, in percent: less where code is instrumented and slow. */
 #ifndef AMOUNT
-#define AMOUNT 1
+#define AMOUNT 100
 #endif
+#define AMOUNT_OF(steps) ((steps)*AMOUNT / 100 + 1)
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -71,6 +72,12 @@ void drain_this_cpu(void);
 /* Pages: from the posix port, but each n-th call is refused; 0: none is. */
 extern unsigned refuse_every;
 
+/*
+ * Waiting: in the posix port, which looks again now and then; but whoever is patient waits for a
+ * wake. Set it where each that is free wakes, before the threads start.
+ */
+extern bool patient;
+
 /* Who holds what. */
 
 struct shadow {
@@ -100,6 +107,20 @@ void drop(const void *block, size_t size, unsigned holder);
 void fill(void *block, size_t size, unsigned tag);
 void expect_filled(const void *block, size_t size, unsigned tag);
 
+/* Each hook that the tests bring says that it is called: with the checked port, no lock is held. */
+#ifdef CHECKED
+#include "discipline.h"
+static inline void in_hook(const char *name)
+{
+    checked_port_no_lock(name);
+}
+#else
+static inline void in_hook(const char *name)
+{
+    (void)name;
+}
+#endif
+
 /* At the end of a scenario, after all was destroyed: nothing is lost. */
 void expect_nothing_left(void);
 
@@ -114,5 +135,6 @@ void scenario_ids(void);
 void scenario_pressure(void);
 void scenario_waves(void);
 void scenario_refusals(void);
+void scenario_sleep(void);
 
 #endif
