@@ -270,11 +270,11 @@ static size_t table_size(unsigned lists)
     return map_words(lists) * sizeof(vmem_word_t) + lists * sizeof(vmem_link_t);
 }
 
+/* Puts a table that is all zero in the place of the present one. */
 static void table_fill(struct vmem_freelist *freelist, vmem_word_t *table, unsigned lists)
 {
     vmem_link_t *heads = (vmem_link_t *)(void *)(table + map_words(lists));
 
-    memset(table, 0, table_size(lists));
     if (freelist->map != NULL) {
         memcpy(table, freelist->map, map_words(freelist->lists) * sizeof(vmem_word_t));
         memcpy(heads, freelist->heads, freelist->lists * sizeof(vmem_link_t));
@@ -300,6 +300,7 @@ bool vmem_freelist_reach(vmem_t *arena, vmem_size_t size)
     table = (vmem_word_t *)vmem_pool_alloc(table_size(lists));
     if (table == NULL)
         return false;
+    memset(table, 0, table_size(lists));
     state = vmem_port_lock(&arena->lock);
     if (lists > freelist->lists) {
         unused = freelist->map;

@@ -31,10 +31,13 @@
  *     ...
  *     vmem_cache_free(threads, thread);      with its locks free and its lists empty
  *
- * CONTEXT. As for arenas (vmem/vmem.h): nothing sleeps, no hook is called with a lock
- * held. The constructor, destructor and reclaim function are hooks too; they may use any
- * function of this library, but not on their own cache (reclaim may free to it). Several threads
- * may be in them at once. What they allocate fails rather than reap once more.
+ * CONTEXT. As for arenas (vmem/vmem.h): nothing sleeps but vmem_cache_alloc() with VMEM_SLEEP, no
+ * hook is called with a lock held, and what does not sleep may be called from an interrupt handler.
+ * That may come in the middle of the common path of an allocation on the same
+ * CPU: either the port's pin keeps it out, or the handler finds its CPU pinned and goes without
+ * magazines (vmem/port.h). The constructor, destructor and reclaim function are hooks too; they may
+ * use any function of this library, but not on their own cache (reclaim may free to it). Several
+ * threads may be in them at once. What they allocate fails rather than reap once more.
  *
  * No cache may be NULL where its function does not say what then happens.
  */
@@ -114,23 +117,23 @@ int vmem_cache_create(const struct vmem_cache_params *params, vmem_cache_t **cac
 /*
  * Ends a cache: destructs its objects and gives its slabs back. No CPU may be using it.
  *
- * 0; or -VMEM_EBUSY with nothing changed: an object is out (reported as VMEM_FAULT_BUSY, with how
- * many in `size`), or another thread is reaping or printing it (not reported: try again). NULL:
- * -VMEM_EINVAL, VMEM_FAULT_PARAMETER.
- * O(objects). Calls destruct, release, pages.
+ * 0; or -VMEM_EBUSY with nothing changed: an object is out, or a request waits for one (reported as
+ * VMEM_FAULT_BUSY, with how many are out in `size`), or another thread is reaping or printing it
+ * (not reported: try again). NULL: -VMEM_EINVAL, VMEM_FAULT_PARAMETER. O(objects). Calls destruct,
+ * release, pages.
  */
 int vmem_cache_destroy(vmem_cache_t *cache);
 
 /*
  * Hands out an object: constructed, where the cache has a constructor. `flags` say how a new slab
- * is found in the arena, as for vmem_alloc().
+ * is found in the arena, as for vmem_alloc(). With VMEM_SLEEP it waits until there is room for a
+ * slab, or an object is freed; the constructor is given the flags as they are, and may wait, too.
  *
- * NULL: the arena has no room for a slab, there is no memory for its descriptor, or the constructor
- * failed; also with an unknown flag or a cache that is NULL, which is reported as
- * VMEM_FAULT_PARAMETER.
- * O(1), no lock, from the CPU's magazines; O(1) from the depot; O(log n) or what the arena takes
- * for a new slab. Calls construct, pages, import. Source: Bonwick and Adams 3.1 (magazines), 3.3
- * (dynamic tuning).
+ * NULL: the arena has no room for a slab, there is no memory for its descriptor (not so with
+ * VMEM_SLEEP), or the constructor failed; also with an unknown flag or a cache that is NULL, which
+ * is reported as VMEM_FAULT_PARAMETER. O(1), no lock, from the CPU's magazines; O(1) from the
+ * depot; O(log n) or what the arena takes for a new slab. Calls construct, pages, import. Source:
+ * Bonwick and Adams 3.1 (magazines), 3.3 (dynamic tuning).
  */
 void *vmem_cache_alloc(vmem_cache_t *cache, unsigned flags);
 

@@ -24,7 +24,9 @@
  *
  * No heap here may be NULL where its function does not say what then happens.
  *
- * CONTEXT. As for arenas (vmem/vmem.h): nothing sleeps, no hook is called with a lock held.
+ * CONTEXT. As for arenas and caches (vmem/vmem.h, vmem/cache.h): nothing sleeps but an allocation
+ * with VMEM_SLEEP, no hook is called with a lock held, and what does not sleep may be called from
+ * an interrupt handler.
  */
 #ifndef VMEM_HEAP_H
 #define VMEM_HEAP_H
@@ -76,10 +78,10 @@ int vmem_heap_destroy(vmem_heap_t *heap);
 
 /*
  * Allocates `size` bytes, aligned to 16. `flags` say how memory is found in the arena, as for
- * vmem_alloc(). NULL: no memory, or a size above half of the address space (not reported); or a
- * heap that is NULL or an unknown flag (VMEM_FAULT_PARAMETER). O(1), without a lock, where a
- * magazine serves; as vmem_cache_alloc() otherwise, and as vmem_alloc() for large sizes. Calls
- * pages, import.
+ * vmem_alloc(), and, with VMEM_SLEEP, to wait for it. NULL: no memory, or a size above half of the
+ * address space (not reported); or a heap that is NULL or an unknown flag (VMEM_FAULT_PARAMETER).
+ * O(1), without a lock, where a magazine serves; as vmem_cache_alloc() otherwise, and as
+ * vmem_alloc() for large sizes. Calls pages, import.
  */
 void *vmem_heap_alloc(vmem_heap_t *heap, size_t size, unsigned flags);
 

@@ -23,9 +23,12 @@
  *
  * No space here may be NULL where its function does not say what then happens.
  *
- * CONTEXT. As for arenas (vmem/vmem.h): nothing sleeps, no hook is called with a lock held. Each
- * function takes the lock of the space. Calls pages: those that allocate, and free where a leaf
- * goes.
+ * CONTEXT. As for arenas (vmem/vmem.h): nothing sleeps but an allocation with VMEM_SLEEP, no hook
+ * is called with a lock held, and what does not sleep may be called from an interrupt handler. Each
+ * function takes the lock of the space. Calls pages: those that allocate, and free
+ * where a leaf goes; with VMEM_SLEEP, wait, and where a request waits, a free calls wake. Requests
+ * that wait are served in the order in which they came, but for those whose windows (min, max) do
+ * not overlap.
  */
 #ifndef VMEM_ID_H
 #define VMEM_ID_H
@@ -72,14 +75,14 @@ struct vmem_id_stats {
 int vmem_id_create(const struct vmem_id_params *params, vmem_id_t **spacep);
 
 /*
- * Ends a space. 0; or -VMEM_EBUSY: IDs are allocated, reported as VMEM_FAULT_BUSY with how many in
- * `size`, or another thread is printing it (not reported: try again); NULL: -VMEM_EINVAL,
- * VMEM_FAULT_PARAMETER. O(1).
+ * Ends a space. 0; or -VMEM_EBUSY: IDs are allocated or waited for, reported as VMEM_FAULT_BUSY
+ * with how many are allocated in `size`, or another thread is printing it (not reported: try
+ * again); NULL: -VMEM_EINVAL, VMEM_FAULT_PARAMETER. O(1).
  */
 int vmem_id_destroy(vmem_id_t *space);
 
 /*
- * Allocates an ID: by the space's mode. `flags`: 0 (VMEM_NOSLEEP).
+ * Allocates an ID: by the space's mode. `flags`: VMEM_NOSLEEP (0), or VMEM_SLEEP to wait for one.
  *
  * 0 and the ID in *idp; or
  *   -VMEM_ENOSPC  none is free (cyclic: none from the cursor to max, nor from wrap)

@@ -8,6 +8,7 @@
  *     1  the lock, and who is running             once there are interrupts or CPUs
  *     2  vmem_port_pages_alloc, _free             once the static tags run out
  *     3  VMEM_PORT_CPUS, vmem_port_pin, _unpin    for magazines: object caches without a lock
+ *     4  VMEM_PORT_WAITS, vmem_port_wait, _wake   for VMEM_SLEEP: requests that wait
  *
  * Level 0 and 2 are functions that the kernel links, under these names. A kernel
  * that has no pages to lend yet returns NULL. A hook that is missing fails at
@@ -43,20 +44,53 @@
  *
  *     static inline unsigned vmem_port_pin(unsigned long *state)
  *     {                                                which CPU this is, below VMEM_PORT_CPUS;
- *         state[0] = irq_save();                       until unpin nothing else that uses the
- *         return this_cpu();                           library runs on it: no other thread, and no
- *     }                                                interrupt handler, if those allocate
+ *         state[0] = irq_save();                       until unpin no one else on it is told so:
+ *         return this_cpu();                           no other thread, and no interrupt handler,
+ *     }                                                if those allocate
  *     static inline void vmem_port_unpin(unsigned long state)
  *     {
  *         irq_restore(state);
  *     }
  *
- * Pinning must work from the first use of a cache on, before there are per-CPU data: return
- * VMEM_PORT_CPUS until then, which means that this CPU has no magazines. Other numbers count once
- * vmem_cpus_online() (vmem/cache.h) has said that so many CPUs are there; a port of one CPU is
- * online from the start. A few instructions are run between pin and unpin; locks may be taken.
+ * VMEM_PORT_CPUS itself, in place of a number, says that this CPU has no magazines now: the slabs
+ * serve, under a lock. Pinning must work from the first use of a cache on: return it while there
+ * are no per-CPU data yet. And instead of keeping interrupts out, a pin may keep only other threads
+ * away (by disabling preemption, with a count for each CPU) and return it to a handler that
+ * finds its CPU pinned already: examples/ports/smp.h does so. Other numbers count once
+ * vmem_cpu_online() or vmem_cpus_online() (vmem/cache.h) has said that those CPUs are there; a port
+ * of one CPU is online from the start. A few instructions are run between pin and unpin; locks may
+ * be taken.
  *
- * Locks nest at most two deep (the list of arenas, then an arena; or an arena, then
+ * And for level 4, beside -DVMEM_CONFIG_SLEEP=1, if threads can sleep:
+ *
+ *     #define VMEM_PORT_WAITS                          the port can wait
+ *
+ *     static inline void vmem_port_wait(const uint32_t *woken)
+ *     {                                                sleeps until *woken is not 0
+ *         unsigned long state = irq_save();
+ *         spin_lock(&waiting);
+ *         while (*(const volatile uint32_t *)woken == 0)
+ *             thread_sleep(woken, &waiting);           gives the lock up while it sleeps
+ *         spin_unlock(&waiting);
+ *         irq_restore(state);
+ *     }
+ *     static inline void vmem_port_wake(const uint32_t *woken)
+ *     {                                                wakes who sleeps on this address; *woken is
+ *         unsigned long state = irq_save();            1 by now
+ *         spin_lock(&waiting);
+ *         thread_wake(woken);
+ *         spin_unlock(&waiting);
+ *         irq_restore(state);
+ *     }
+ *
+ * Both are called without a lock of the library and not pinned; wake also from interrupt handlers
+ * that free. Wake uses the address as a name only: the waiter may be gone, and whoever sleeps on
+ * the same address by then may be woken. Wait may return early; that costs one more attempt. It
+ * should after a second or so, where requests depend on what the library cannot see: memory behind
+ * an import hook, or the last round that another CPU put into its magazine in the very moment in
+ * which it was asked for it (until that CPU frees to the cache again, or calls vmem_cpu_drain).
+ *
+ * Locks nest at most two deep (a list of arenas or of waiters, then an arena; or an arena, then
  * the tag pool), are never taken twice, and no hook is called with one held.
  *
  * Shipped: vmem/port/single.h, the default: one CPU, and no interrupt that

@@ -35,11 +35,35 @@
  * COSTS are given with n for the segments of the arena. A "freelist arena" is
  * one without VMEM_ARENA_ORDERED.
  *
- * CONTEXT. No function here sleeps. Each takes the arena's lock for the time
- * that its cost says, and may be called from an interrupt handler if the port's
- * lock keeps interrupts out, and if the hooks that it calls may be called there
- * too. Hooks are never called with a lock held. Which functions call which:
- * "pages" is vmem_port_pages_alloc/free, "import" and "release" are the arena's.
+ * CONTEXT. No function here sleeps, but for an allocation with VMEM_SLEEP. Each takes the arena's
+ * lock for the time that its cost says. Whatever does not sleep may be called from an interrupt
+ * handler, if the port's lock keeps interrupts out and its self tells a handler from the thread
+ * below it (vmem/port.h), and if the hooks that the function calls may be called there too; only
+ * that vmem_check, vmem_reap and vmem_destroy take long. Hooks are never called with a lock held.
+ * Which functions call which: "pages" is vmem_port_pages_alloc/free, "import" and "release" are the
+ * arena's, "wait" is vmem_port_wait and "wake" vmem_port_wake, which is called where a request
+ * waits and something has become free.
+ *
+ * WAITING. With VMEM_CONFIG_SLEEP, a request with VMEM_SLEEP waits where it would return
+ * -VMEM_ENOSPC or -VMEM_ENOMEM. It makes attempts, each as it would without the flag, and sleeps
+ * between them in the port's hook with nothing in hand: no lock, no tag, no span. It is woken by
+ *
+ *     a free, a resize that shrinks, an added span   in its arena, or in one that this imports
+ *                                                    from, a returned span there included,
+ *     an object freed                                to the cache that it waits for,
+ *     a reap                                         of one of these arenas (or of all), and
+ *     tags that come back to the pool                where it had found no memory for them.
+ *
+ * While it waits, nothing is kept back from it: frees go past the magazines, empty slabs and spans
+ * go back at once. No wakeup is lost: the attempt before it sleeps takes the lock that every free
+ * takes. What the library cannot see, such as pages behind an import hook that have come back, only
+ * shows at the next attempt: let vmem_port_wait() return now and then, or call vmem_reap(arena).
+ *
+ * Requests that wait for the same arena are served in the order in which they came, so that a large
+ * one is not starved by small ones: while it waits, none that came later makes an attempt, even if
+ * there is room for it. Two whose windows (min, limit) do not overlap do not wait for each other. A
+ * request without VMEM_SLEEP is never held up; it takes what it finds. A thread that holds segments
+ * and waits for more of the same arena can wait for itself.
  */
 #ifndef VMEM_VMEM_H
 #define VMEM_VMEM_H
@@ -119,12 +143,12 @@ struct vmem_params {
      * How to get a span of `size` that satisfies `c`, and how to give it back.
      * Both NULL with a source: vmem_xalloc() and vmem_xfree() on it. `size` is a
      * multiple of the larger quantum of the two arenas, `c->align` is set and at
-     * least the quantum, `flags` are those of the allocation. `import` returns 0
-     * and the address, or a negative error, which the allocation then returns. A span that is not
-     * in quanta or passes the end is reported (VMEM_FAULT_IMPORT) and released; one that overlaps a
-     * span of the arena is reported and left alone; the allocation returns -VMEM_EINVAL.
-     * Both are called without a lock and may use any function of this library,
-     * but only on other arenas.
+     * least the quantum, `flags` are the policy of the allocation (without VMEM_SLEEP: the library
+     * waits by itself, and tries again). `import` returns 0 and the address, or a negative error,
+     * which the allocation then returns. A span that is not in quanta or passes the end is reported
+     * (VMEM_FAULT_IMPORT) and released; one that overlaps a span of the arena is reported and left
+     * alone; the allocation returns -VMEM_EINVAL. Both are called without a lock and may use any
+     * function of this library, but only on other arenas.
      */
     int (*import)(void *ctx, vmem_size_t size, const struct vmem_constraints *c, unsigned flags,
                   vmem_addr_t *addrp);
@@ -150,7 +174,7 @@ struct vmem_stats {
     uint64_t fails;    /* allocations refused */
     uint64_t imports;  /* spans imported, */
     uint64_t releases; /*    and given back */
-    uint64_t waits;    /* times an allocation slept; 0 where the port cannot wait */
+    uint64_t waits;    /* allocations that had to wait */
 };
 
 /*
@@ -171,11 +195,11 @@ int vmem_create(const struct vmem_params *params, vmem_t **arenap);
 /*
  * Ends an arena, its quantum caches first. Imported spans that are empty go back to their source.
  *
- * 0; or -VMEM_EBUSY with nothing changed: something is allocated, another arena imports from it, or
- * a cache or heap uses it, which is reported as VMEM_FAULT_BUSY; or, not reported, another thread
- * looks at it at this moment (vmem_reap, vmem_check and the like of all arenas, vmem_print, an
- * allocation under pressure, vmem_cpu_drain): try again. NULL: -VMEM_EINVAL, VMEM_FAULT_PARAMETER.
- * O(spans + n). Calls release, pages.
+ * 0; or -VMEM_EBUSY with nothing changed: something is allocated, a request waits for it, another
+ * arena imports from it, or a cache or heap uses it, which is reported as VMEM_FAULT_BUSY; or, not
+ * reported, another thread looks at it at this moment (vmem_reap, vmem_check and the like of all
+ * arenas, vmem_print, an allocation under pressure, vmem_cpu_drain): try again. NULL: -VMEM_EINVAL,
+ * VMEM_FAULT_PARAMETER. O(spans + n). Calls release, pages.
  */
 int vmem_destroy(vmem_t *arena);
 
@@ -188,7 +212,7 @@ int vmem_destroy(vmem_t *arena);
  *                 VMEM_FAULT_PARAMETER
  *   -VMEM_EEXIST  overlaps a span of this arena: reported as VMEM_FAULT_OVERLAP
  *   -VMEM_ENOMEM  no memory for its tags.
- * O(log spans). Calls pages. Source: Bonwick and Adams 4.1 (vmem_add).
+ * O(log spans). Calls pages, wake. Source: Bonwick and Adams 4.1 (vmem_add).
  */
 int vmem_add(vmem_t *arena, vmem_addr_t base, vmem_size_t size, unsigned flags);
 
@@ -230,9 +254,9 @@ int vmem_remove(vmem_t *arena, vmem_addr_t base, vmem_size_t size);
  * arenas that import from it are asked to reclaim and are reaped, and so are the empty spans that
  * those keep. That is O(what they keep), and where they keep nothing, O(arenas and caches).
  *
- * Calls pages, import, release, and construct (destruct, reclaim) of caches. Source: Bonwick and
- * Adams 4.4.2 (instant fit); the two-level lists are Masmano, Ripoll, Crespo and Real, "TLSF"
- * (ECRTS 2004).
+ * Calls pages, import, release, and construct (destruct, reclaim) of caches; with VMEM_SLEEP, wait.
+ * Source: Bonwick and Adams 4.4.2 (instant fit); the two-level lists are Masmano, Ripoll, Crespo
+ * and Real, "TLSF" (ECRTS 2004).
  */
 int vmem_alloc(vmem_t *arena, vmem_size_t size, unsigned flags, vmem_addr_t *addrp);
 
@@ -268,7 +292,7 @@ int vmem_xalloc(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *
  * qcache_max that is at once with VMEM_CONFIG_DEBUG; without, when the cache is reaped.
  *
  * O(1) in a freelist arena, O(log n) in an ordered one (expected: the hash), and O(log spans) where
- * a span is released. To tell misuse apart O(n). Calls release. Source: Bonwick and Adams 4.4
+ * a span is released. To tell misuse apart O(n). Calls release, wake. Source: Bonwick and Adams 4.4
  * (boundary tags).
  */
 void vmem_free(vmem_t *arena, vmem_addr_t addr, vmem_size_t size);
@@ -284,7 +308,8 @@ void vmem_xfree(vmem_t *arena, vmem_addr_t addr, vmem_size_t size);
  *   -VMEM_ENOMEM  shrinking: no memory for the tag of what becomes free
  *   -VMEM_EINVAL  new_size 0, unknown flags, or addr and old_size are not an allocated segment:
  *                 reported as for vmem_free.
- * O(1) in a freelist arena, O(log n) in an ordered one. Calls pages.
+ * It does not wait: VMEM_SLEEP in `flags` means nothing here.
+ * O(1) in a freelist arena, O(log n) in an ordered one. Calls pages, wake.
  */
 int vmem_resize(vmem_t *arena, vmem_addr_t addr, vmem_size_t old_size, vmem_size_t new_size,
                 unsigned flags);
@@ -317,7 +342,7 @@ void vmem_stat(vmem_t *arena, struct vmem_stats *stats);
  * source, the unused tags to the pool, and then the pool's wholly free pages to the port. Also
  * ends a hash's growth or shrinking, and moves boundary tags together, so that their pages become
  * free. O(n), the lock held for 16 tags or 64 chains of the hash at a time.
- * Calls pages, release, reclaim, destruct.
+ * Calls pages, release, reclaim, destruct, wake.
  */
 void vmem_reap(vmem_t *arena);
 
