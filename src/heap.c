@@ -488,6 +488,13 @@ static int attempt(void *request)
     return is_large(wish) ? take_large(wish) : take_object(wish);
 }
 
+/* Whether a cache has counted the refusal: where there is one, and nobody waited. */
+static bool is_counted(const struct wish *wish)
+{
+    return !vmem_may_sleep(wish->flags) && !is_large(wish) &&
+           VMEM_READ_ACQUIRE(wish->heap->cache[class_for(wish)]) != &none;
+}
+
 static int wait_for(struct wish *wish)
 {
     struct vmem_waiter waiter = {.arena = wish->heap->arena, .max = VMEM_ADDR_MAX};
@@ -512,7 +519,8 @@ static __attribute__((noinline)) void *alloc_any(vmem_heap_t *heap, size_t size,
         return NULL;
     }
     if ((vmem_may_sleep(flags) ? wait_for(&wish) : attempt(&wish)) != 0) {
-        count_failure(heap);
+        if (!is_counted(&wish))
+            count_failure(heap);
         return NULL;
     }
     return (void *)(uintptr_t)wish.addr;
@@ -526,10 +534,8 @@ static __attribute__((noinline)) void *alloc_missed(vmem_heap_t *heap, size_t si
 
     if (cache == &none || vmem_may_sleep(flags))
         return alloc_any(heap, size, flags, 1, "vmem_heap_alloc", caller);
-    if (vmem_cache_take(cache, flags, &addr) != 0) {
-        vmem_cache_count_failure(cache);
+    if (vmem_cache_take(cache, flags, &addr) != 0)
         return NULL;
-    }
     *first_word(addr) = 0;
     return (void *)(uintptr_t)addr;
 }
