@@ -254,7 +254,7 @@ static void wait_for_numbers(void)
  * waited for, and then what else there is is taken too, so that there is soon nothing left.
  */
 
-enum { PAGES = 8, SOME = 12 };
+enum { PAGES = 12, SOME = 12 };
 
 static struct {
     vmem_t *memory;
@@ -284,7 +284,8 @@ static void use_objects(struct worker *self)
 
 static void use_blocks(struct worker *self)
 {
-    size_t size = 1 + below(self, chance(self, 1, 4) ? 3 * 4096 : 2000);
+    /* Slabs of up to two pages, or more than what a class serves. */
+    size_t size = chance(self, 1, 4) ? 9 * (size_t)MEMORY_PAGE : 1 + below(self, 1000);
     void *blocks[SOME] = {vmem_heap_alloc(store.heap, size, VMEM_SLEEP)};
     size_t count = 1, most = 1 + below(self, SOME);
 
