@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * waiting.c - VMEM_SLEEP: all CPUs want some of a few seats, or all of them, and wait until others
- * have left. Their timers' handlers, which may not wait, sit down and leave in between.
+ * waiting.c - VMEM_SLEEP: all CPUs want some of a few seats, and wait until others have left. Their
+ * timers' handlers, which may not wait, sit down and leave in between.
  *
- * Nobody who waits has a seat, but for his handler, which leaves with its next interrupt: so each
- * request is served, those for all seats, too, and the phase ends.
+ * Nobody who waits has a seat, and handlers sit in the first half only, while no CPU wants more
+ * than a half: so whoever is next waits for nobody but CPUs that sit, and they leave. If handlers
+ * could sit anywhere, they might take turns for ever at what a large party waits for.
  */
 #include "kernel.h"
 
-enum { SEATS = 8, ROUNDS = 400, PERIOD = 250 /* microseconds */ };
+enum { HALF = CPUS_MAX, SEATS = 2 * HALF };
+enum { ROUNDS = 400, SEED = 20010625, PERIOD = 250 /* microseconds */ };
 
 static vmem_t *seats;
 static uint32_t owner_of[SEATS]; /* 1 + the CPU, or its handler; 0: nobody */
 
-/* What a handler has. */
-static struct party {
+struct party {
     vmem_addr_t first;
     vmem_size_t size; /* 0: nothing */
-} in_handler[CPUS_MAX];
+};
+static struct party in_handler[CPUS_MAX];
 
 static void change_owner(const struct party *party, uint32_t from, uint32_t to)
 {
@@ -29,6 +31,13 @@ static void change_owner(const struct party *party, uint32_t from, uint32_t to)
 static void sit(struct party *party, vmem_size_t size, unsigned flags, uint32_t owner)
 {
     party->size = vmem_alloc(seats, size, flags, &party->first) == 0 ? size : 0;
+    change_owner(party, 0, owner);
+}
+
+static void sit_in_first_half(struct party *party, uint32_t owner)
+{
+    const struct vmem_constraints first_half = {.limit = HALF};
+    party->size = vmem_xalloc(seats, 1, &first_half, 0, &party->first) == 0 ? 1 : 0;
     change_owner(party, 0, owner);
 }
 
@@ -47,7 +56,16 @@ static void tick(unsigned index)
     if (party->size > 0)
         leave(party, owner);
     else
-        sit(party, 1, 0, owner);
+        sit_in_first_half(party, owner);
+}
+
+/* Leaves as soon as somebody waits for it. */
+static void tick_once_awaited(unsigned index)
+{
+    struct vmem_stats stats;
+    vmem_stat(seats, &stats);
+    if (stats.waits > 0 && in_handler[index].size > 0)
+        leave(&in_handler[index], CPUS_MAX + index + 1);
 }
 
 /* All seats go to the handler: nobody but it can end the wait. */
@@ -55,7 +73,7 @@ static void wait_for_handler(unsigned index)
 {
     struct party party;
     sit(&in_handler[index], SEATS, 0, CPUS_MAX + index + 1);
-    cpu_tick(tick, PERIOD);
+    cpu_tick(tick_once_awaited, PERIOD);
     sit(&party, SEATS, VMEM_SLEEP, index + 1);
     expect(party.size == SEATS, "a handler frees what its CPU waits for");
     leave(&party, index + 1);
@@ -63,17 +81,17 @@ static void wait_for_handler(unsigned index)
 
 static void work(unsigned index)
 {
-    uint32_t random = 2463534242U + index; /* xorshift: Marsaglia 2003 */
+    uint32_t random = SEED + index; /* xorshift: Marsaglia, "Xorshift RNGs" (2003) */
     struct party party;
     if (index == 0)
         wait_for_handler(index);
-    cpus_meet();
+    cpus_meet(); /* before, they would be served in turn, behind it */
     cpu_tick(tick, PERIOD);
     for (unsigned round = 0; round < ROUNDS; round++) {
         random ^= random << 13;
         random ^= random >> 17;
         random ^= random << 5;
-        sit(&party, 1 + (random >> 8) % SEATS, VMEM_SLEEP, index + 1);
+        sit(&party, 1 + (random >> 8) % HALF, VMEM_SLEEP, index + 1);
         expect(party.size > 0, "who waits is served");
         leave(&party, index + 1);
     }
