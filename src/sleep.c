@@ -167,7 +167,7 @@ static bool concerns_cache(const struct vmem_waiter *waiter, const void *what)
 {
     const vmem_cache_t *cache = what;
 
-    return waiter->cache == cache ||
+    return VMEM_READ_ONCE(waiter->cache) == cache ||
            ((cache->flags & VMEM_CACHE_QUANTUM) != 0 && waiter->arena == cache->arena);
 }
 
@@ -223,7 +223,7 @@ bool vmem_cache_is_awaited(const vmem_cache_t *cache)
     unsigned long state = vmem_port_lock(&sleepers.lock);
     const struct vmem_waiter *w = sleepers.first;
 
-    while (w != NULL && w->cache != cache)
+    while (w != NULL && VMEM_READ_ONCE(w->cache) != cache)
         w = w->next;
     vmem_port_unlock(&sleepers.lock, state);
     return w != NULL;
