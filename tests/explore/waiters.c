@@ -388,13 +388,18 @@ static void slab_finish(void)
 }
 
 /*
- * Units that quantum caches serve: two wait, two are freed on other CPUs, which then go idle.
+ * Units that quantum caches serve: one waits or two, and two are freed on another CPU, which then
+ * goes idle.
  */
 
 static void await_quantum(void)
 {
-    demand(vmem_alloc(arena, 1, VMEM_SLEEP, &held[self()]) == 0);
-    claim(held[self()], 1);
+    held[0] = await(arena, 1);
+}
+
+static void await_second_quantum(void)
+{
+    held[1] = await(arena, 1);
 }
 
 static void free_quanta(void)
@@ -418,9 +423,16 @@ static void quantum_set_up(void)
     held[4] = take_sure(arena, 1);
     on_cpu(0);
     watch(arena);
-    fiber(0, await_quantum);
+    held[0] = NOWHERE;
+    held[1] = NOWHERE;
     fiber(0, await_quantum);
     fiber(1, free_quanta);
+}
+
+static void quantum_two_set_up(void)
+{
+    quantum_set_up();
+    fiber(0, await_second_quantum);
 }
 
 static void quantum_finish(void)
@@ -638,7 +650,7 @@ const struct scenario waiter_scenarios[] = {
      cache_finish},
     {"wait-slab", "one waits for the room of a slab, whose objects are freed", slab_set_up,
      slab_finish},
-    {"wait-quantum", "two wait for units that another CPU has", quantum_set_up, quantum_finish},
+    {"wait-quantum", "one waits for a unit that another CPU has", quantum_set_up, quantum_finish},
     {"wait-chain", "one waits at the end of a chain of imports", chain_set_up, chain_finish},
     {"wait-shrink", "two wait, a segment shrinks", shrink_set_up, shrink_finish},
     {"wait-destroy", "an arena that is waited for is to be destroyed", destroy_set_up,
@@ -649,6 +661,7 @@ const struct scenario waiter_scenarios[] = {
 
 const struct scenario large_scenarios[] = {
     {"wait-short", "two wait for what stands behind an import hook", short_set_up, short_finish},
+    {"wait-quanta", "two wait for units that another CPU has", quantum_two_set_up, quantum_finish},
     {"wait-crowd", "a large request waits, two small ones, and one frees", crowd_set_up,
      destroy_arena},
     {NULL, NULL, NULL, NULL},
