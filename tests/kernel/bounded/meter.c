@@ -30,9 +30,9 @@
  */
 #include "meter.h"
 
-#include "../../../examples/kernel/arch/arch.h"
 #include "../../../examples/kernel/console.h"
 #include <vmem/debug.h>
+#include VMEM_PORT_HEADER
 
 enum cost { CONSTANT, STEP, LOGARITHMIC, LINEAR };
 
