@@ -28,8 +28,8 @@
  *    can be in there, and then some.
  *
  * Locking: one lock, taken last, held for a few instructions a block, and in a reap
- * for a look at each page.
- * Costs: O(1) a tag or block; a reap looks at each page that has a free block.
+ * for a look at each static page.
+ * Costs: O(1) a tag or block; a reap takes a step for each page that it gives back.
  */
 #include "pool.h"
 
@@ -674,6 +674,7 @@ static bool add_static(unsigned block_class)
 static void prefer_static(unsigned block_class)
 {
     struct vmem_page_list *list = &pool.lists[block_class];
+    unsigned long state = vmem_port_lock(&pool.lock);
 
     (void)add_static(block_class);
     for (unsigned i = 0; i < VMEM_CONFIG_STATIC_PAGES; i++) {
@@ -684,16 +685,14 @@ static void prefer_static(unsigned block_class)
             list_add_first(list, page);
         }
     }
+    vmem_port_unlock(&pool.lock, state);
 }
 
 void vmem_pool_gather(void)
 {
-    unsigned long state = vmem_port_lock(&pool.lock);
-
     prefer_static(VMEM_BLOCK_CLASS_TAG);
     if (VMEM_BLOCK_CLASS_NODE != VMEM_BLOCK_CLASS_TAG)
         prefer_static(VMEM_BLOCK_CLASS_NODE);
-    vmem_port_unlock(&pool.lock, state);
 }
 
 vmem_link_t vmem_pool_gathered(vmem_link_t link)
