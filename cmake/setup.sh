@@ -3,6 +3,8 @@
 # Installs what the README's two commands need and this machine lacks. Quick and
 # silent when nothing is missing. Only Debian, Ubuntu and their kin are known by
 # package name: elsewhere it says what to install.
+#
+#     setup.sh [aarch64|riscv64|riscv32...]    and for the kernels of these, too
 set -eu
 
 packages=
@@ -28,6 +30,24 @@ need ninja-build command -v ninja
 need pkg-config command -v pkg-config
 need libcmocka-dev header cmocka.h
 need qemu-system-x86 command -v qemu-system-x86_64
+
+for architecture; do
+    case $architecture in
+    aarch64)
+        need gcc-aarch64-linux-gnu command -v aarch64-linux-gnu-gcc
+        need qemu-system-arm command -v qemu-system-aarch64
+        ;;
+    riscv64 | riscv32) # the compiler is one for both; QEMU wants the firmware for the former
+        need gcc-riscv64-linux-gnu command -v riscv64-linux-gnu-gcc
+        need qemu-system-misc command -v qemu-system-riscv64
+        need opensbi test -e /usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin
+        ;;
+    *)
+        echo "setup.sh: no kernel for '$architecture'" >&2
+        exit 1
+        ;;
+    esac
+done
 
 if [ -n "$packages" ]; then
     if ! command -v apt-get >/dev/null 2>&1; then

@@ -320,6 +320,7 @@ void vmem_stat(vmem_t *arena, struct vmem_stats *stats)
     stats->imports = arena->import_count;
     stats->releases = arena->release_count;
     stats->waits = arena->waits;
+    stats->waiting = arena->awaited;
     vmem_port_unlock(&arena->lock, state);
     if (arena->qcaches != NULL)
         vmem_quantum_stat(arena, stats);

@@ -134,21 +134,39 @@ void vmem_cpus_online(unsigned count)
         vmem_cpu_online(cpu);
 }
 
+static void drain(vmem_t *arena, unsigned cpu)
+{
+    uint32_t after = 0;
+    vmem_cache_t *cache;
+
+    while ((cache = vmem_cache_pin_next(arena, after)) != NULL) {
+        after = cache->id;
+        vmem_magazine_drain(cache, cpu);
+        vmem_cache_unpin(cache);
+    }
+}
+
 void vmem_cpu_drain(unsigned cpu)
 {
     uint32_t after = 0;
     vmem_t *arena;
 
     while (vmem_magazine_is_cpu(cpu) && (arena = vmem_pin_next(after)) != NULL) {
-        uint32_t after_cache = 0;
-        vmem_cache_t *cache;
-
         after = arena->id;
-        while ((cache = vmem_cache_pin_next(arena, after_cache)) != NULL) {
-            after_cache = cache->id;
-            vmem_magazine_drain(cache, cpu);
-            vmem_cache_unpin(cache);
-        }
+        drain(arena, cpu);
+        vmem_unpin(arena);
+    }
+}
+
+void vmem_cache_drain_awaited(void)
+{
+    uint32_t after = 0;
+    vmem_t *arena;
+
+    while ((arena = vmem_pin_next(after)) != NULL) {
+        after = arena->id;
+        if (vmem_is_awaited(arena))
+            drain(arena, VMEM_CPUS);
         vmem_unpin(arena);
     }
 }
@@ -315,6 +333,8 @@ static __attribute__((noinline)) int take_from_slabs(vmem_cache_t *cache, unsign
     state = vmem_port_lock(&cache->lock);
     cache->misses++;
     cache->allocs += count;
+    if (count == 0 && !vmem_may_sleep(flags))
+        cache->fails++;
     vmem_port_unlock(&cache->lock, state);
     if (count == 0)
         return error;
@@ -338,23 +358,13 @@ void vmem_cache_put(vmem_cache_t *cache, vmem_addr_t addr, const char *call, uin
 {
     unsigned long state;
 
-    if (!vmem_is_awaited(cache->arena) && vmem_magazine_free(cache, addr))
+    if (vmem_magazine_free(cache, addr))
         return;
     state = vmem_port_lock(&cache->lock);
     cache->misses++;
     cache->frees++;
     vmem_port_unlock(&cache->lock, state);
     vmem_slab_give(cache, &addr, 1, call, caller);
-    if (vmem_is_awaited(cache->arena))
-        vmem_wake_cache(cache);
-}
-
-void vmem_cache_count_failure(vmem_cache_t *cache)
-{
-    unsigned long state = vmem_port_lock(&cache->lock);
-
-    cache->fails++;
-    vmem_port_unlock(&cache->lock, state);
 }
 
 /*
@@ -378,8 +388,15 @@ static int wait_for(vmem_cache_t *cache, unsigned flags, vmem_addr_t *addrp)
 {
     struct wish wish = {cache, flags, addrp};
     struct vmem_waiter waiter = {.arena = cache->arena, .cache = cache, .max = VMEM_ADDR_MAX};
+    int error = vmem_sleep(&waiter, attempt, &wish);
+    unsigned long state;
 
-    return vmem_sleep(&waiter, attempt, &wish);
+    if (error != 0) {
+        state = vmem_port_lock(&cache->lock);
+        cache->fails++;
+        vmem_port_unlock(&cache->lock, state);
+    }
+    return error;
 }
 
 static __attribute__((noinline)) void *alloc_slowly(vmem_cache_t *cache, unsigned flags,
@@ -395,10 +412,8 @@ static __attribute__((noinline)) void *alloc_slowly(vmem_cache_t *cache, unsigne
     }
     if (!vmem_magazine_pop(cache, &addr) &&
         (vmem_may_sleep(flags) ? wait_for(cache, flags, &addr)
-                               : vmem_cache_take(cache, flags, &addr)) != 0) {
-        vmem_cache_count_failure(cache);
+                               : vmem_cache_take(cache, flags, &addr)) != 0)
         return NULL;
-    }
 #if VMEM_CONFIG_DEBUG
     vmem_cache_note_out(cache, addr, caller);
 #endif

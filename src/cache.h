@@ -67,7 +67,6 @@ struct vmem_depot_list {
     struct vmem_magazine *first;
     uint32_t count;
     uint32_t least; /* the count, at its least since the last trim: so many nobody needed */
-    size_t rounds;  /* in all of them */
 };
 
 /* Slabs in one state, linked by their tags. */
@@ -110,6 +109,7 @@ struct vmem_cache {
     size_t taken;    /* objects that the slabs have given out */
     uint32_t colour; /* of the next slab */
     struct vmem_depot_list full_magazines, empty_magazines;
+    size_t depot_rounds;
     uint32_t magazine_type; /* of new ones: see magazine.c */
     uint32_t least_type;
     uint32_t last_cpu;  /* that came to the depot */
@@ -165,12 +165,10 @@ void vmem_cache_dismantle(vmem_cache_t *cache);
 
 /*
  * The slow way of an allocation and a free: everything that the inline functions of magazine.h
- * leave. 0 or an error, which the caller counts; it does not wait.
+ * leave. 0 or an error. It does not wait; with VMEM_SLEEP, the caller does, and counts an error.
  */
 int vmem_cache_take(vmem_cache_t *cache, unsigned flags, vmem_addr_t *addrp);
 void vmem_cache_put(vmem_cache_t *cache, vmem_addr_t addr, const char *call, uintptr_t caller);
-
-void vmem_cache_count_failure(vmem_cache_t *cache);
 
 /* Gives back all that is not in use. The caller has begun a reap (vmem_reap_begin). */
 void vmem_cache_strip(vmem_cache_t *cache);
@@ -187,6 +185,9 @@ vmem_word_t vmem_cache_out(const vmem_cache_t *cache);
  */
 vmem_cache_t *vmem_cache_pin_next(vmem_t *arena, uint32_t after);
 void vmem_cache_unpin(vmem_cache_t *cache);
+
+/* Gives back what this CPU has of the caches over arenas that are awaited. */
+void vmem_cache_drain_awaited(void);
 
 /* Whether all caches over an arena are its own quantum caches, and none is *pinned. */
 bool vmem_cache_are_quantum(vmem_t *arena, bool *pinned);

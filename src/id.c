@@ -344,6 +344,15 @@ static int wait_for(struct vmem_id *space, const struct request *request, vmem_a
     return vmem_sleep(&waiter, attempt, &wish);
 }
 
+/* Whether there is anything to wait for: as many IDs as that, and no more than go at once. */
+static bool may_ever_fit(const struct vmem_id *space, const struct request *request)
+{
+    vmem_addr_t first = request->run ? -space->min & (request->align - 1) : 0; /* key, aligned */
+
+    return request->count <= VMEM_ID_RANGE_MAX && first <= space->map.last &&
+           request->count - 1 <= space->map.last - first;
+}
+
 /* Counts a refusal. */
 static int refuse(struct vmem_id *space, int error)
 {
@@ -357,8 +366,8 @@ static int refuse(struct vmem_id *space, int error)
 static int allocate(struct vmem_id *space, const struct request *request, unsigned flags,
                     vmem_addr_t *idp)
 {
-    int error =
-        vmem_may_sleep(flags) ? wait_for(space, request, idp) : try_once(space, request, idp);
+    bool waits = vmem_may_sleep(flags) && may_ever_fit(space, request);
+    int error = waits ? wait_for(space, request, idp) : try_once(space, request, idp);
 
     return error != 0 ? refuse(space, error) : 0;
 }
@@ -602,6 +611,12 @@ void vmem_id_stat(vmem_id_t *space, struct vmem_id_stats *stats)
     stats->allocs = space->in_use + space->frees;
     stats->frees = space->frees;
     stats->fails = space->fails;
+    stats->waits = 0;
+    stats->waiting = 0;
+#if VMEM_SLEEPS
+    stats->waits = space->waits;
+    stats->waiting = space->awaited;
+#endif
     vmem_port_unlock(&space->lock, state);
 
     /* All integers are 2^64, which is 0. */

@@ -30,6 +30,7 @@
 #include "magazine.h"
 
 #include "slab.h"
+#include "sleep.h"
 
 struct vmem_cpu vmem_no_cpu;
 
@@ -132,7 +133,6 @@ static void depot_put(struct vmem_depot_list *list, struct vmem_magazine *magazi
     magazine->next = list->first;
     list->first = magazine;
     list->count++;
-    list->rounds += magazine->rounds;
 }
 
 static struct vmem_magazine *depot_take(struct vmem_depot_list *list)
@@ -142,7 +142,6 @@ static struct vmem_magazine *depot_take(struct vmem_depot_list *list)
     if (magazine != NULL) {
         list->first = magazine->next;
         list->count--;
-        list->rounds -= magazine->rounds;
         if (list->count < list->least)
             list->least = list->count;
     }
@@ -270,9 +269,13 @@ static void empty_out(vmem_cache_t *cache, struct vmem_magazine *magazine)
     free_magazine(magazine);
 }
 
-/* Empties the magazines of a CPU, which is this one, pinned, or is offline. Unpins. */
-static void drain_and_unpin(vmem_cache_t *cache, struct vmem_cpu *cpu, unsigned long pinned)
+/*
+ * Empties the magazines of CPU i, which is this one, pinned, or is offline. Unpins. One that is
+ * offline stays wanted, so that it keeps none that it takes.
+ */
+static void drain_and_unpin(vmem_cache_t *cache, unsigned i, unsigned long pinned)
 {
+    struct vmem_cpu *cpu = VMEM_READ_ACQUIRE(cache->cpus[i]);
     struct vmem_magazine *loaded = NULL;
     struct vmem_magazine *previous = NULL;
     unsigned long state;
@@ -283,7 +286,7 @@ static void drain_and_unpin(vmem_cache_t *cache, struct vmem_cpu *cpu, unsigned 
         previous = cpu->previous;
         set_loaded(cpu, NULL);
         VMEM_WRITE_ONCE(cpu->previous, NULL);
-        VMEM_WRITE_ONCE(cpu->wanted, 0);
+        VMEM_WRITE_ONCE(cpu->wanted, may_have(cache, i) ? 0 : 1);
         vmem_port_unlock(&cache->lock, state);
     }
     vmem_port_unpin(pinned);
@@ -294,9 +297,9 @@ static void drain_and_unpin(vmem_cache_t *cache, struct vmem_cpu *cpu, unsigned 
 void vmem_magazine_drain(vmem_cache_t *cache, unsigned i)
 {
     unsigned long pinned;
+    unsigned self = vmem_port_pin(&pinned);
 
-    (void)vmem_port_pin(&pinned);
-    drain_and_unpin(cache, VMEM_READ_ACQUIRE(cache->cpus[i]), pinned);
+    drain_and_unpin(cache, i < VMEM_CPUS ? i : self, pinned);
 }
 
 /* The CPU is whichever this is now, and is returned: a thread may have moved since it last looked.
@@ -306,7 +309,7 @@ static unsigned drain_self(vmem_cache_t *cache)
     unsigned long pinned;
     unsigned i = vmem_port_pin(&pinned);
 
-    drain_and_unpin(cache, VMEM_READ_ACQUIRE(cache->cpus[i]), pinned);
+    drain_and_unpin(cache, i, pinned);
     return i;
 }
 
@@ -334,6 +337,7 @@ static bool reload_full(vmem_cache_t *cache, struct vmem_cpu *cpu, unsigned i,
     state = vmem_port_lock(&cache->lock);
     full = depot_take(&cache->full_magazines);
     if (full != NULL) {
+        cache->depot_rounds -= full->rounds;
         visit(cache, cpu, i);
         *surplus = depot_put_empty(cache, load(cpu, full));
     }
@@ -352,7 +356,7 @@ bool vmem_magazine_alloc(vmem_cache_t *cache, vmem_addr_t *addrp)
     if (cpu != &vmem_no_cpu)
         found = cpu->top != cpu->bottom || reload_full(cache, cpu, i, &surplus);
     if (is_wanted(cpu)) {
-        drain_and_unpin(cache, cpu, pinned);
+        drain_and_unpin(cache, i, pinned);
         free_magazine(surplus);
         return false;
     }
@@ -381,14 +385,17 @@ static bool reload_empty(vmem_cache_t *cache, struct vmem_cpu *cpu, unsigned i)
     if (empty != NULL) {
         visit(cache, cpu, i);
         full = load(cpu, empty);
-        if (full != NULL)
+        if (full != NULL) {
+            cache->depot_rounds += full->rounds;
             depot_put(&cache->full_magazines, full);
+        }
     }
     vmem_port_unlock(&cache->lock, state);
     return empty != NULL;
 }
 
-/* One try to put a round in; *ip: on which CPU, *wanted: another asks for its magazines. */
+/* One try to put a round in; *ip: on which CPU, *wanted: it is not to go into its magazines, but
+ * they are to be emptied. */
 static bool push(vmem_cache_t *cache, vmem_addr_t addr, unsigned *ip, bool *wanted)
 {
     unsigned long pinned;
@@ -399,7 +406,7 @@ static bool push(vmem_cache_t *cache, vmem_addr_t addr, unsigned *ip, bool *want
     *ip = i;
     if (cpu != &vmem_no_cpu)
         room = cpu->top < VMEM_READ_ONCE(cpu->limit) || reload_empty(cache, cpu, i);
-    *wanted = is_wanted(cpu);
+    *wanted = is_wanted(cpu) || vmem_is_awaited(cache->arena);
     room = room && !*wanted;
     if (room) {
         VMEM_OWN_WRITE(*cpu->top, addr);
@@ -458,7 +465,8 @@ static void empty_list(vmem_cache_t *cache, struct vmem_depot_list *list)
     list->first = NULL;
     list->count = 0;
     list->least = 0;
-    list->rounds = 0;
+    if (list == &cache->full_magazines)
+        cache->depot_rounds = 0;
     vmem_port_unlock(&cache->lock, state);
     while (magazine != NULL) {
         struct vmem_magazine *next = magazine->next;
@@ -515,6 +523,7 @@ static bool trim_one(vmem_cache_t *cache, struct vmem_depot_list *list)
     if (list->least > 0) {
         list->least--;
         magazine = depot_take(list);
+        cache->depot_rounds -= magazine->rounds; /* 0 in an empty one */
     }
     vmem_port_unlock(&cache->lock, state);
     empty_out(cache, magazine);
@@ -583,7 +592,7 @@ size_t vmem_magazine_rounds(const vmem_cache_t *cache,
     for (unsigned i = 0; i != VMEM_CPUS; i++)
         count += visit_cpu(VMEM_READ_ACQUIRE(cache->cpus[i]), visit_round, ctx);
     if (visit_round == NULL)
-        return count + cache->full_magazines.rounds;
+        return count + cache->depot_rounds;
     for (const struct vmem_magazine *m = cache->full_magazines.first; m != NULL; m = m->next)
         count += visit_magazine(m, m->rounds, visit_round, ctx);
     return count;

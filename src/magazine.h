@@ -141,7 +141,7 @@ void vmem_magazine_reap(vmem_cache_t *cache);
 /* Gives back the rounds of all CPUs, none of which uses the cache any more, and all magazines. */
 void vmem_magazine_destroy(vmem_cache_t *cache);
 
-/* One CPU's rounds: its own caller, or of a CPU that is offline. */
+/* One CPU's rounds: of this CPU (VMEM_CPUS: whichever it is), or of one that is offline. */
 void vmem_magazine_drain(vmem_cache_t *cache, unsigned i);
 
 /* Up to 8 magazines of the depot that nobody needed; whether there are more. */

@@ -103,6 +103,7 @@ static struct {
     uintptr_t refillers[VMEM_REFILLERS]; /*    and the others there */
     unsigned others;                     /* how many */
     bool is_cut[VMEM_CONFIG_STATIC_PAGES]; /* static pages that are cut into blocks */
+    uint32_t cuts;                         /* pages that were cut, ever */
     uint64_t refusals;
 } pool = {
     .lock = VMEM_PORT_LOCK_INIT,
@@ -284,6 +285,7 @@ static bool page_add(void *memory, unsigned block_class, bool lent)
     }
     list_add_last(list, page);
     list->free += count;
+    pool.cuts++;
     if (!lent)
         pool.is_cut[static_index(page)] = true;
     return true;
@@ -514,6 +516,16 @@ static bool provide(unsigned block_class, size_t count, unsigned long *state)
     return true;
 }
 
+/* Drops the lock. If pages were cut in between, those hear of it who wait for memory. */
+static void unlock(uint32_t cuts, unsigned long state)
+{
+    bool grown = pool.cuts != cuts;
+
+    vmem_port_unlock(&pool.lock, state);
+    if (grown)
+        vmem_wake_memory();
+}
+
 /*
  * Tags
  */
@@ -540,13 +552,14 @@ int vmem_pool_take(enum vmem_tag_class tag_class, uint32_t min, uint32_t want,
 {
     unsigned long state = vmem_port_lock(&pool.lock);
     unsigned block_class = tag_block_class(tag_class);
+    uint32_t cuts = pool.cuts;
     bool nested = is_nested();
     size_t ready;
 
     if (nested && available(block_class) < min)
         block_class = VMEM_BLOCK_CLASS_NODE;
     if (!provide(block_class, min, &state)) {
-        vmem_port_unlock(&pool.lock, state);
+        unlock(cuts, state);
         return -VMEM_ENOMEM;
     }
     ready = available(block_class);
@@ -555,7 +568,7 @@ int vmem_pool_take(enum vmem_tag_class tag_class, uint32_t min, uint32_t want,
     take_tags(block_class, want, stash);
     if (!is_refilling())
         (void)provide(block_class, VMEM_LOW_WATER, &state);
-    vmem_port_unlock(&pool.lock, state);
+    unlock(cuts, state);
     return 0;
 }
 
@@ -615,13 +628,14 @@ size_t vmem_pool_block(size_t size)
 void *vmem_pool_alloc(size_t size)
 {
     unsigned long state = vmem_port_lock(&pool.lock);
+    uint32_t cuts = pool.cuts;
     void *block = NULL;
 
     if (size > VMEM_BLOCK_MAX)
         block = take_pages(whole_pages(size), &state);
     else if (provide(block_class_of(size), 1, &state))
         block = block_take(block_class_of(size));
-    vmem_port_unlock(&pool.lock, state);
+    unlock(cuts, state);
     return block;
 }
 

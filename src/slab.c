@@ -226,6 +226,19 @@ bool vmem_slab_object(const vmem_cache_t *cache, const struct vmem_slab *slab, v
  * Making and releasing slabs. Without the lock.
  */
 
+/* How many empty slabs may stay: none where somebody waits for the arena. */
+static uint32_t empty_kept(const vmem_cache_t *cache)
+{
+    return vmem_is_awaited(cache->arena) ? 0 : VMEM_SLAB_EMPTY_KEPT;
+}
+
+/* Objects have become free in slabs. Without the lock. */
+static void wake(vmem_cache_t *cache)
+{
+    if (vmem_is_awaited(cache->arena))
+        vmem_wake_cache(cache);
+}
+
 static void free_descriptor(const vmem_cache_t *cache, vmem_link_t link)
 {
     struct vmem_stash stash = {.first = link, .count = 1};
@@ -325,6 +338,7 @@ static int grow(vmem_cache_t *cache, unsigned policy)
     }
     slab->tag.size = cache->slab_size;
     admit(cache, link);
+    wake(cache);
     return 0;
 }
 
@@ -347,12 +361,6 @@ static void release(vmem_cache_t *cache, vmem_link_t link)
         cache->slab_gone(cache, addr);
     free_descriptor(cache, link);
     release_addr(cache, addr);
-}
-
-/* How many empty slabs may stay: none where somebody waits for the arena. */
-static uint32_t empty_kept(const vmem_cache_t *cache)
-{
-    return vmem_is_awaited(cache->arena) ? 0 : VMEM_SLAB_EMPTY_KEPT;
 }
 
 /* Releases empty slabs until `keep` are left. */
@@ -444,6 +452,7 @@ static void undo(vmem_cache_t *cache, const vmem_addr_t *objects, unsigned count
     }
     vmem_port_unlock(&cache->lock, state);
     release_down_to(cache, empty_kept(cache));
+    wake(cache);
 }
 
 /* Constructs what is raw; how many objects are good. */
@@ -554,6 +563,7 @@ void vmem_slab_give(vmem_cache_t *cache, const vmem_addr_t *objects, size_t coun
         objects += done;
         count -= done;
     }
+    wake(cache);
 }
 
 /*

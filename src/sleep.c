@@ -25,7 +25,10 @@
  *    the hash (which tells them that it is awaited), wholly free spans of arenas that import from
  *    it go back at once, and what is freed to a cache goes past the magazines into its slab, and
  *    an empty slab goes back. The attempt itself strips the caches, and asks other CPUs for their
- *    magazines.
+ *    magazines, with the cache's lock; who had none then takes one with that lock, and looks
+ *    at the count behind it.
+ *    Who has to wait for another waiter makes no attempt, and gives up its own CPU's: that CPU may
+ *    have nothing else to do.
  * 6. Only the round that a CPU puts into its magazine in the very moment in which it is asked
  *    is not seen: the common path has no barrier. It is found at the CPU's next free to that cache,
  *    at vmem_cpu_drain(), or at the next attempt; hence the port's wait may return early, and
@@ -127,14 +130,17 @@ static void tell(void)
  * Waking
  */
 
-/* The waiter that this thread is, in an attempt; NULL: it is none. */
+/*
+ * The waiter that this thread is, in an attempt; NULL: it is none. The last of them: a constructor
+ * may wait within an attempt.
+ */
 static const struct vmem_waiter *find_self(void)
 {
     uintptr_t self = vmem_port_self();
-    const struct vmem_waiter *w = sleepers.first;
+    const struct vmem_waiter *w = sleepers.last;
 
     while (w != NULL && !(w->trying && w->self == self))
-        w = w->next;
+        w = w->prev;
     return w;
 }
 
@@ -161,7 +167,7 @@ static bool concerns_cache(const struct vmem_waiter *waiter, const void *what)
 {
     const vmem_cache_t *cache = what;
 
-    return waiter->cache == cache ||
+    return VMEM_READ_ONCE(waiter->cache) == cache ||
            ((cache->flags & VMEM_CACHE_QUANTUM) != 0 && waiter->arena == cache->arena);
 }
 
@@ -217,7 +223,7 @@ bool vmem_cache_is_awaited(const vmem_cache_t *cache)
     unsigned long state = vmem_port_lock(&sleepers.lock);
     const struct vmem_waiter *w = sleepers.first;
 
-    while (w != NULL && w->cache != cache)
+    while (w != NULL && VMEM_READ_ONCE(w->cache) != cache)
         w = w->next;
     vmem_port_unlock(&sleepers.lock, state);
     return w != NULL;
@@ -322,6 +328,8 @@ static int wait_in_turn(struct vmem_waiter *waiter, int (*attempt)(void *request
                 return error;
             if (again)
                 continue;
+        } else {
+            vmem_cache_drain_awaited();
         }
         vmem_port_wait(&waiter->woken);
     }

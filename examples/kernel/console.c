@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * console.c - formatted output, and bars that show progress.
+ * console.c - formatted output, and bars that show progress. What one call prints stays together,
+ * whoever else prints.
  */
 #include "console.h"
 #include "arch/arch.h"
@@ -105,20 +106,37 @@ static void put_conversion(const struct conversion *conversion, char letter, va_
     }
 }
 
-void print(const char *format, ...)
+/* Who prints: the address of the CPU's structure. A trap in the middle goes on without the lock. */
+static vmem_port_lock_t print_lock = VMEM_PORT_LOCK_INIT;
+static const struct percpu *printing;
+
+static void print_all(const char *format, va_list *arguments)
 {
-    va_list arguments;
-    va_start(arguments, format);
     for (; *format != '\0'; format++) {
         if (*format != '%') {
             put(*format);
             continue;
         }
         struct conversion conversion = {0};
-        format = parse(format + 1, &conversion, &arguments);
-        put_conversion(&conversion, *format, &arguments);
+        format = parse(format + 1, &conversion, arguments);
+        put_conversion(&conversion, *format, arguments);
     }
+}
+
+void print(const char *format, ...)
+{
+    const struct percpu *self = port_percpu();
+    const bool is_nested = __atomic_load_n(&printing, __ATOMIC_RELAXED) == self;
+    const unsigned long state = is_nested ? 0 : vmem_port_lock(&print_lock);
+    va_list arguments;
+    __atomic_store_n(&printing, self, __ATOMIC_RELAXED);
+    va_start(arguments, format);
+    print_all(format, &arguments);
     va_end(arguments);
+    if (!is_nested) {
+        __atomic_store_n(&printing, NULL, __ATOMIC_RELAXED);
+        vmem_port_unlock(&print_lock, state);
+    }
 }
 
 void console_sink(void *ctx, const char *string)

@@ -5,6 +5,7 @@
 
 #include "arch/arch.h"
 #include "console.h"
+#include "cpus.h"
 #include <vmem/cache.h>
 #include <vmem/debug.h>
 #include <vmem/heap.h>
@@ -15,7 +16,7 @@
 /* The kernel's arenas, each after the one that it imports from. */
 enum arena_id {
     ARENA_PHYS,   /* physical memory, in bytes */
-    ARENA_DMA,    /* of that, below 16 MiB, for devices: imports from it */
+    ARENA_DMA,    /* of that, what old devices reach: imports from it */
     ARENA_DIRECT, /* of that, where the direct map shows it: imports from it */
     ARENA_KVA,    /* kernel virtual addresses */
     ARENA_KMEM,   /* of those, with memory behind them: imports from it */
@@ -75,6 +76,43 @@ extern enum vmem_fault_kind last_fault;
 /* workload.c: uses it all. misuse.c: uses it wrongly. */
 void workload_run(void);
 void misuse_run(void);
+
+/* smp.c: uses it from all CPUs, and from their timers' interrupts. */
+void smp_run(void);
+
+/* waiting.c: requests that wait for what other CPUs, or handlers, have. */
+void waiting_run(void);
+
+/* hammer.c: one of those who use it there, with what he has taken. */
+enum hammer_kind {
+    HAMMER_PAGES,   /* of phys */
+    HAMMER_BUFFER,  /* of dma */
+    HAMMER_VECTORS, /* of irq */
+    HAMMER_THREAD,  /* with its PID and its stack */
+    HAMMER_MESSAGE, /* of a cache that there is for that */
+    HAMMER_BLOCK,   /* of the heap, perhaps moved to another size */
+    HAMMER_PARCEL,  /* likewise, for somebody else to free */
+    HAMMER_RUN,     /* of kmem: pages that come and go through quantum caches, or past them */
+    HAMMER_KINDS
+};
+enum { HAMMER_THINGS = 48 };
+struct hammer {
+    uint64_t random;
+    uint32_t next_tag;
+    unsigned long operations;
+    unsigned long refusals;
+    struct hammer_thing {
+        enum hammer_kind kind;
+        uint32_t tag;  /* different for each thing: what its pattern begins with */
+        uint64_t what; /* an address; a thread's address; the first vector */
+        uint64_t size; /* bytes, vectors; 0: nothing */
+    } things[HAMMER_THINGS];
+};
+void hammers_init(void);
+void hammer_init(struct hammer *hammer, unsigned number, uint64_t seed);
+void hammer_step(struct hammer *hammer, unsigned kinds); /* bit k: of kind k */
+void hammer_drain(struct hammer *hammer);
+void hammers_end(void); /* when all are drained */
 
 /* shell.c: a prompt; returns on "quit". */
 void shell_run(void);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * main.c - the demonstration: a kernel that boots, builds its allocators with vmem, works them
- * until the memory is used up, gives everything back, and says whether all of it was right.
+ * until the memory is used up, then from all CPUs at once, gives everything back, and says whether
+ * all of it was right.
  */
 #include "kernel.h"
 
@@ -87,14 +88,19 @@ void kernel_main(const struct boot_info *boot)
 {
     print("\nvmem demonstration kernel, %s\n\n", arch_layout.name);
     print_memory_map(boot);
+    print("\n%u CPUs\n", boot->cpu_count);
     expect(boot->memory_count > 0, "the machine hands over a memory map");
+    vmem_cpus_online(1);
     memory_init(boot);
     numbers_init();
     process_init();
+    expect(cpus_start(boot->cpu_count) == boot->cpu_count, "each CPU of the machine starts");
+    vmem_cpus_online(boot->cpu_count);
     const size_t tables_at_boot = stats_of(page_tables).in_use;
     arenas_print("before");
 
     workload_run();
+    smp_run();
     misuse_run();
     check_all_returned(tables_at_boot);
     arenas_print("after");

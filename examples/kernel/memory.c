@@ -12,27 +12,31 @@
  * Everything else comes out of phys as well: the page tables, and the pages that vmem itself asks
  * for when its static tags run out. So phys feeds its own tags, and bootstrapping is no special
  * case: until there is a phys, vmem lives on its static pool.
+ *
+ * Locking: the page tables have one lock, and nothing of vmem is called with it. So the tables that
+ * a mapping may need are taken before, and what an unmapping leaves over, pages and tables, is kept
+ * until all CPUs have forgotten the way to it, and only then freed.
  */
 #include "kernel.h"
 
 enum {
     DMA_QUANTUM = 512,
-    DMA_LIMIT = 16 << 20,
     KVA_QUANTUM = 16 * PAGE_SIZE, /* what kmem grows by */
-    KMEM_CACHED = 4 * PAGE_SIZE   /* runs of up to so many pages come and go through caches */
+    KMEM_CACHED = 4 * PAGE_SIZE,  /* runs of up to so many pages come and go through caches */
+    UNMAP_STEP = 32               /* pages at a time, and one interrupt to the other CPUs for all */
 };
 
 vmem_heap_t *heap;
 vmem_cache_t *page_tables;
 
-static struct memory_use use;
+static uint64_t lent;   /* as in struct memory_use */
+static uint64_t mapped; /* likewise */
 
 struct memory_use memory_use(void)
 {
     struct vmem_stats direct;
     vmem_stat(arenas[ARENA_DIRECT], &direct);
-    use.tables = direct.imported;
-    return use;
+    return (struct memory_use){.lent = lent, .tables = direct.imported, .mapped = mapped};
 }
 
 /* One page of physical memory. */
@@ -74,9 +78,71 @@ static void page_table_destruct(void *table, void *ctx)
     expect(any == 0, "a page table that is free is empty");
 }
 
+/*
+ * Tables on their way between the cache and the page tables: linked by their first entry, which no
+ * processor takes for one, since the address of a table is even.
+ */
+struct tables {
+    uint64_t *first;
+    unsigned count;
+};
+
+static vmem_port_lock_t paging_lock = VMEM_PORT_LOCK_INIT;
+static struct tables *at_hand; /* of who has the lock; NULL: at boot */
+
+static void tables_put(struct tables *tables, uint64_t *table)
+{
+    table[0] = (uintptr_t)tables->first;
+    tables->first = table;
+    tables->count++;
+}
+
+static uint64_t *tables_take(struct tables *tables)
+{
+    uint64_t *table = tables->first;
+    tables->first = (uint64_t *)(uintptr_t)table[0];
+    tables->count--;
+    table[0] = 0;
+    return table;
+}
+
+static bool tables_fill(struct tables *tables)
+{
+    while (tables->count < TABLES_MAX) {
+        uint64_t *table = vmem_cache_alloc(page_tables, 0);
+        if (table == NULL)
+            return false;
+        tables_put(tables, table);
+    }
+    return true;
+}
+
+static void tables_free(struct tables *tables)
+{
+    while (tables->count > 0)
+        vmem_cache_free(page_tables, tables_take(tables));
+}
+
+static unsigned long paging_begin(struct tables *tables)
+{
+    const unsigned long state = vmem_port_lock(&paging_lock);
+    at_hand = tables;
+    return state;
+}
+
+static void paging_end(unsigned long state)
+{
+    at_hand = NULL;
+    vmem_port_unlock(&paging_lock, state);
+}
+
 bool page_table_alloc(uint64_t *physical)
 {
-    const void *table = vmem_cache_alloc(page_tables, 0);
+    const void *table = NULL;
+    if (at_hand == NULL)
+        table = vmem_cache_alloc(page_tables, 0);
+    else if (at_hand->count > 0)
+        table = tables_take(at_hand);
     if (table != NULL)
         *physical = arch_physical(table);
     return table != NULL;
@@ -84,7 +150,7 @@ bool page_table_alloc(uint64_t *physical)
 
 void page_table_free(uint64_t physical)
 {
-    vmem_cache_free(page_tables, arch_direct(physical));
+    tables_put(at_hand, arch_direct(physical));
 }
 
 /* vmem's own memory: from the very arena that may be asking. */
@@ -93,40 +159,68 @@ void *vmem_port_pages_alloc(size_t size)
     vmem_addr_t addr;
     if (arenas[ARENA_PHYS] == NULL || vmem_alloc(arenas[ARENA_PHYS], size, 0, &addr) != 0)
         return NULL;
-    use.lent += size;
+    __atomic_fetch_add(&lent, size, __ATOMIC_RELAXED);
     return arch_direct(addr);
 }
 
 void vmem_port_pages_free(void *pages, size_t size)
 {
     vmem_free(arenas[ARENA_PHYS], (vmem_addr_t)arch_physical(pages), size);
-    use.lent -= size;
+    __atomic_fetch_sub(&lent, size, __ATOMIC_RELAXED);
+}
+
+/* Takes the memory away behind up to UNMAP_STEP pages. */
+static void unmap_step(uintptr_t base, unsigned pages)
+{
+    struct tables tables = {0};
+    uint64_t physical[UNMAP_STEP];
+    const unsigned long state = paging_begin(&tables);
+    for (unsigned i = 0; i < pages; i++)
+        physical[i] = arch_unmap(base + (uintptr_t)i * PAGE_SIZE);
+    paging_end(state);
+    arch_flush_others();
+    for (unsigned i = 0; i < pages; i++)
+        page_free(physical[i]);
+    tables_free(&tables);
+    __atomic_fetch_sub(&mapped, (uint64_t)pages * PAGE_SIZE, __ATOMIC_RELAXED);
 }
 
 /* Takes the memory away behind [base, base + size). */
 static void unmap_pages(uintptr_t base, size_t size)
 {
-    for (size_t offset = 0; offset < size; offset += PAGE_SIZE) {
-        page_free(arch_unmap(base + offset));
-        use.mapped -= PAGE_SIZE;
+    for (size_t pages = size / PAGE_SIZE; pages > 0;) {
+        const unsigned step = pages < UNMAP_STEP ? (unsigned)pages : UNMAP_STEP;
+        unmap_step(base, step);
+        base += (uintptr_t)step * PAGE_SIZE;
+        pages -= step;
     }
+}
+
+/* Puts a page there: with tables at hand for all that it may need. */
+static bool map_page(uintptr_t address, struct tables *tables)
+{
+    uint64_t physical;
+    if (!tables_fill(tables) || !page_alloc(&physical))
+        return false;
+    const unsigned long state = paging_begin(tables);
+    const bool is_mapped = arch_map(address, physical);
+    paging_end(state);
+    expect(is_mapped, "a page can be mapped where there are tables");
+    __atomic_fetch_add(&mapped, PAGE_SIZE, __ATOMIC_RELAXED);
+    return true;
 }
 
 /* Puts memory behind [base, base + size): all of it or none. */
 static bool map_pages(uintptr_t base, size_t size)
 {
-    for (size_t offset = 0; offset < size; offset += PAGE_SIZE) {
-        uint64_t physical;
-        const bool have_page = page_alloc(&physical);
-        if (!have_page || !arch_map(base + offset, physical)) {
-            if (have_page)
-                page_free(physical);
-            unmap_pages(base, offset);
-            return false;
-        }
-        use.mapped += PAGE_SIZE;
-    }
-    return true;
+    struct tables tables = {0};
+    size_t offset = 0;
+    while (offset < size && map_page(base + offset, &tables))
+        offset += PAGE_SIZE;
+    tables_free(&tables);
+    if (offset < size)
+        unmap_pages(base, offset);
+    return offset == size;
 }
 
 static int kmem_import(void *ctx, vmem_size_t size, const struct vmem_constraints *c,
@@ -176,10 +270,10 @@ static int dma_import(void *ctx, vmem_size_t size, const struct vmem_constraints
                       vmem_addr_t *addrp)
 {
     struct vmem_constraints reachable = *c;
-    if (c->min >= DMA_LIMIT)
+    if (c->min >= arch_layout.dma_limit)
         return -VMEM_ENOSPC;
-    if (c->limit == 0 || c->limit > DMA_LIMIT)
-        reachable.limit = DMA_LIMIT;
+    if (c->limit == 0 || c->limit > arch_layout.dma_limit)
+        reachable.limit = arch_layout.dma_limit;
     return vmem_xalloc(ctx, size, &reachable, flags, addrp);
 }
 

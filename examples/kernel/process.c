@@ -25,7 +25,7 @@ static int thread_construct(void *object, void *ctx, unsigned flags)
         return error;
     thread->pid = 0;
     thread->stack = (void *)(uintptr_t)stack;
-    stacks++;
+    __atomic_fetch_add(&stacks, 1, __ATOMIC_RELAXED);
     return 0;
 }
 
@@ -35,7 +35,7 @@ static void thread_destruct(void *object, void *ctx)
     (void)ctx;
     expect(thread->pid == 0, "a thread that goes has ended");
     vmem_free(arenas[ARENA_KMEM], (uintptr_t)thread->stack, STACK_SIZE);
-    stacks--;
+    __atomic_fetch_sub(&stacks, 1, __ATOMIC_RELAXED);
 }
 
 void process_init(void)

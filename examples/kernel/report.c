@@ -14,7 +14,7 @@ enum vmem_fault_kind last_fault;
 void expect(bool condition, const char *what)
 {
     if (!condition) {
-        problems++;
+        __atomic_fetch_add(&problems, 1, __ATOMIC_RELAXED);
         print("\nPROBLEM: not so: %s\n", what);
     }
 }
@@ -33,7 +33,7 @@ static void break_line(void *ctx, const char *string)
 /* vmem's report of a misuse. A kernel would panic; this one goes on, since nothing has changed. */
 void vmem_port_fault(const struct vmem_fault *fault)
 {
-    faults++;
+    __atomic_fetch_add(&faults, 1, __ATOMIC_RELAXED);
     last_fault = fault->kind;
     print("  ");
     vmem_fault_print(fault, break_line, NULL);

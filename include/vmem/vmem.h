@@ -174,7 +174,8 @@ struct vmem_stats {
     uint64_t fails;    /* allocations refused */
     uint64_t imports;  /* spans imported, */
     uint64_t releases; /*    and given back */
-    uint64_t waits;    /* allocations that had to wait */
+    uint64_t waits;    /* allocations that had to wait, */
+    size_t waiting;    /*    and those that wait now, for this arena or one that imports from it */
 };
 
 /*

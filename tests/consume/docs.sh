@@ -4,7 +4,7 @@
 # examples/smallest/main.c, letter by letter, and prints what the README says; its second example
 # runs in docs/threads.c beside this script. The hooks in docs/porting.md compile, each block alone,
 # against the kernel that docs/kernel pretends to be; and the lock and each way to pin a CPU that
-# stand there serve to compile the library.
+# stand there serve to compile the library, as does the port to copy, for each architecture.
 . "$(dirname "$0")/common.sh"
 
 # block <n> <document>: its n-th block of C
@@ -47,16 +47,7 @@ while block "$n" "$root/docs/porting.md" >"$work/block$n.c" && [ -s "$work/block
         cp "$work/block$n.c" "$work/kernel/vmem_port.h"
         compile cc -DVMEM_PORT_HEADER='"kernel/vmem_port.h"' "$root"/src/*.c
     fi
-    if grep -q 'unsigned this_cpu(void)' "$work/block$n.c"; then
-        compile cc "$work/block$n.c"
-        for cross in aarch64-linux-gnu-gcc riscv64-linux-gnu-gcc; do
-            if command -v $cross >/dev/null; then
-                compile $cross "$work/block$n.c"
-            fi
-        done
-    else
-        compile cc -include kernel/this_cpu.h "$work/block$n.c"
-    fi
+    compile cc -include kernel/this_cpu.h "$work/block$n.c"
     if grep -q vmem_port_pin "$work/block$n.c"; then
         cat "$work/kernel/vmem_port.h" "$work/block$n.c" >"$work/kernel/vmem_port_$n.h"
         compile cc -include kernel/this_cpu.h -DVMEM_PORT_HEADER="\"kernel/vmem_port_$n.h\"" \
@@ -67,3 +58,12 @@ while block "$n" "$root/docs/porting.md" >"$work/block$n.c" && [ -s "$work/block
 done
 [ "$n" -gt 10 ]
 [ "$pins" -eq 3 ]
+
+for cc in cc "cc -m32" aarch64-linux-gnu-gcc riscv64-linux-gnu-gcc; do
+    if command -v "${cc% *}" >/dev/null; then
+        # shellcheck disable=SC2086 # a compiler and its flag
+        $cc -std=c11 -Wall -Wextra -Wpedantic -Werror -ffreestanding -I"$root/include" \
+            -I"$root/examples/ports" -DVMEM_PORT_HEADER='"smp.h"' -DVMEM_CONFIG_SLEEP=1 \
+            -fsyntax-only "$root"/src/*.c
+    fi
+done

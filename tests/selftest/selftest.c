@@ -11,6 +11,8 @@
 
 #include "parts.h"
 
+#include VMEM_PORT_HEADER
+
 enum { UNITS = 256, RANDOM_STEPS = 4000 };
 
 /* PIECES: so many segments, with holes between them, use up the static pool. */
@@ -75,22 +77,32 @@ static struct physical physicals[2];
 static struct physical *feeding; /* FEED: from this one */
 static struct page pool_pages[POOL_PAGES];
 static bool page_lent[POOL_PAGES];
+static vmem_port_lock_t pool_lock = VMEM_PORT_LOCK_INIT;
 static struct vmem_fault last_fault;
 static unsigned faults;
 
-static void *lend(size_t count)
+/* Finds so many pages in a row that are not lent; the first of them. */
+static size_t find_pages(size_t count)
 {
     size_t run = 0;
 
     for (size_t i = 0; i < POOL_PAGES; i++) {
         run = page_lent[i] ? 0 : run + 1;
-        if (run < count)
-            continue;
-        for (size_t k = 0; k < count; k++)
-            page_lent[i - k] = true;
-        return &pool_pages[i + 1 - count];
+        if (run == count)
+            return i + 1 - count;
     }
-    return NULL;
+    return POOL_PAGES;
+}
+
+static void *lend(size_t count)
+{
+    unsigned long state = vmem_port_lock(&pool_lock);
+    size_t first = find_pages(count);
+
+    for (size_t i = first; first < POOL_PAGES && i < first + count; i++)
+        page_lent[i] = true;
+    vmem_port_unlock(&pool_lock, state);
+    return first < POOL_PAGES ? &pool_pages[first] : NULL;
 }
 
 static unsigned pages_out(void)
@@ -119,10 +131,19 @@ static bool is_of(const struct physical *physical, const void *lent)
     return (uintptr_t)lent - (uintptr_t)physical->pages < sizeof(physical->pages);
 }
 
+static void take_back(size_t first, size_t count)
+{
+    unsigned long state = vmem_port_lock(&pool_lock);
+
+    for (size_t i = first; i < first + count; i++) {
+        CHECK(i < POOL_PAGES && page_lent[i]);
+        page_lent[i] = false;
+    }
+    vmem_port_unlock(&pool_lock, state);
+}
+
 void vmem_port_pages_free(void *lent, size_t size)
 {
-    size_t first = ((uintptr_t)lent - (uintptr_t)pool_pages) / VMEM_PAGE_SIZE;
-
     for (unsigned i = 0; i < 2; i++) {
         if (!is_of(&physicals[i], lent))
             continue;
@@ -130,10 +151,7 @@ void vmem_port_pages_free(void *lent, size_t size)
         vmem_free(physicals[i].arena, (uintptr_t)lent, size);
         return;
     }
-    for (size_t i = first; i < first + size / VMEM_PAGE_SIZE; i++) {
-        CHECK(i < POOL_PAGES && page_lent[i]);
-        page_lent[i] = false;
-    }
+    take_back(((uintptr_t)lent - (uintptr_t)pool_pages) / VMEM_PAGE_SIZE, size / VMEM_PAGE_SIZE);
 }
 
 void vmem_port_fault(const struct vmem_fault *fault)

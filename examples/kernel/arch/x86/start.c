@@ -56,11 +56,15 @@ _Noreturn void x86_start(uint32_t start_info)
 {
     static struct boot_info boot;
     const struct start_info *info = arch_direct(start_info);
+    uint64_t rsdp = 0;
+    port_percpu_set(cpu_percpu(0));
     x86_traps_init();
     if (info->magic == START_INFO_MAGIC && info->version >= 1) {
         copy_memory_map(info, &boot);
         copy_command_line(info, &boot);
+        rsdp = info->rsdp;
     }
+    x86_find_cpus(rsdp, &boot);
     boot.image_base = (uintptr_t)image_physical_base;
     boot.image_end = (uintptr_t)image_physical_end;
     kernel_main(&boot);

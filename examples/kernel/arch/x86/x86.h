@@ -23,6 +23,9 @@ _Noreturn void x86_start(uint32_t start_info);
 /* The first of the architecture's own steps: from now on a trap is reported. */
 void x86_traps_init(void);
 
+/* And the next: fills in the number of CPUs; `rsdp` is where ACPI's tables begin, or 0. */
+void x86_find_cpus(uint64_t rsdp, struct boot_info *boot);
+
 /* The image in physical memory, from the linker script. */
 extern char image_physical_base[];
 extern char image_physical_end[];

@@ -4,9 +4,10 @@
  *
  * The tables are reached through the direct map. A table is taken when the first entry is to go
  * into it and given back with the last one, so the kernel's page-table pages are exactly those that
- * its mappings need: the demonstration counts them. The tables of the direct map stay.
+ * its mappings need: the demonstration counts them. The tables of the direct map stay. Who changes
+ * tables is alone at it (memory.c); all CPUs read them at any time.
  */
-#include "../x86/x86.h"
+#include "x86_64.h"
 
 enum { ENTRIES = 512, PAGE_SHIFT = 12, LEVEL_SHIFT = 9, TOP_LEVEL = 3, LARGE_LEVEL = 1 };
 
@@ -25,6 +26,7 @@ const struct arch_layout arch_layout = {
     .boot_reach = 1ULL << 32,
     .virtual_base = 0xffffc00000000000,
     .virtual_size = 1ULL << 40,
+    .dma_limit = 16 << 20, /* an ISA device's 24 bits */
 };
 
 static unsigned index_of(uintptr_t address, unsigned level)
@@ -44,6 +46,12 @@ static bool is_empty(const uint64_t *table, unsigned first)
 static void flush(uintptr_t address)
 {
     __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
+void x86_64_flush_all(void)
+{
+    uint64_t tables;
+    __asm__ volatile("movq %%cr3, %0; movq %0, %%cr3" : "=r"(tables) : : "memory");
 }
 
 /* The table that an entry points to, made if it is not there; NULL: no page for it. */

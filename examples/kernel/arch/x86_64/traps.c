@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * traps.c - a kernel that maps memory should say where it faulted, not reset the machine. Nothing
- * is handled: every exception is printed and ends the machine as failed.
+ * traps.c - a kernel that maps memory should say where it faulted, not reset the machine: each
+ * exception is printed and ends the machine as failed. What is handled are the interrupts of the
+ * local APIC (apic.c).
  */
 #include "../../console.h"
-#include "../x86/x86.h"
+#include "x86_64.h"
 
-enum { TRAPS = 32, ENTRY_BYTES = 16, CODE_SELECTOR = 0x08, INTERRUPT_GATE = 0x8e00 };
+enum { VECTORS = 256, TRAPS = 32, ENTRY_BYTES = 16, CODE_SELECTOR = 0x08, INTERRUPT_GATE = 0x8e00 };
 
 struct trap_frame {
     uint64_t vector;
@@ -29,19 +30,35 @@ struct idt_register {
 } __attribute__((packed));
 
 extern char trap_entries[];
+extern char interrupt_timer[];
+extern char interrupt_flush[];
+extern char interrupt_spurious[];
 _Noreturn void trap_report(const struct trap_frame *frame);
+
+static struct gate idt[VECTORS];
+
+static void set_gate(unsigned vector, uintptr_t entry)
+{
+    idt[vector].offset_low = (uint16_t)entry;
+    idt[vector].selector = CODE_SELECTOR;
+    idt[vector].type = INTERRUPT_GATE;
+    idt[vector].offset_middle = (uint16_t)(entry >> 16);
+    idt[vector].offset_high = (uint32_t)(entry >> 32);
+}
 
 void x86_traps_init(void)
 {
-    static struct gate idt[TRAPS];
-    for (unsigned i = 0; i < TRAPS; i++) {
-        const uintptr_t entry = (uintptr_t)trap_entries + i * (uintptr_t)ENTRY_BYTES;
-        idt[i].offset_low = (uint16_t)entry;
-        idt[i].selector = CODE_SELECTOR;
-        idt[i].type = INTERRUPT_GATE;
-        idt[i].offset_middle = (uint16_t)(entry >> 16);
-        idt[i].offset_high = (uint32_t)(entry >> 32);
-    }
+    for (unsigned i = 0; i < TRAPS; i++)
+        set_gate(i, (uintptr_t)trap_entries + i * (uintptr_t)ENTRY_BYTES);
+    set_gate(VECTOR_TIMER, (uintptr_t)interrupt_timer);
+    set_gate(VECTOR_FLUSH, (uintptr_t)interrupt_flush);
+    set_gate(VECTOR_SPURIOUS, (uintptr_t)interrupt_spurious);
+    x86_64_traps_load();
+    apic_init();
+}
+
+void x86_64_traps_load(void)
+{
     const struct idt_register idtr = {sizeof(idt) - 1, (uintptr_t)idt};
     __asm__ volatile("lidt %0" : : "m"(idtr));
 }

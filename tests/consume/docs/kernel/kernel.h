@@ -4,7 +4,6 @@
 #include <vmem/heap.h>
 #include <vmem/id.h>
 
-#include <kernel/percpu.h>
 #include <kernel/spinlock.h>
 #include <kernel/thread.h>
 
