@@ -145,7 +145,6 @@ void posix_wait(const uint32_t *woken);
 
 void vmem_port_wait(const uint32_t *woken)
 {
-    drain_this_cpu(); /* a thread is a CPU, which goes idle */
     do
         posix_wait(woken);
     while (patient && __atomic_load_n(woken, __ATOMIC_ACQUIRE) == 0);
