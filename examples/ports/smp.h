@@ -69,7 +69,7 @@ static inline void vmem_port_unpin(unsigned long state)
     port_percpu()->pinned--; /* THREADS: at 0, let the scheduler do what it had to put off */
 }
 
-/* Optional: waiting. With interrupts enabled, since it may be a handler that frees. */
+/* Level 4: waiting. With interrupts enabled, since it may be a handler that frees. */
 
 #define VMEM_PORT_WAITS
 
