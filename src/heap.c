@@ -63,7 +63,8 @@ struct vmem_heap {
     vmem_size_t large_in_use;
     uint64_t large_allocs;
     uint64_t large_frees;
-    uint64_t fails; /* that no cache counts */
+    uint64_t fails;   /* that no cache counts */
+    uint32_t waiting; /* requests with VMEM_SLEEP */
     struct vmem_map map;
 };
 
@@ -348,9 +349,11 @@ int vmem_heap_destroy(vmem_heap_t *heap)
         return vmem_fault_named(NULL, VMEM_FAULT_PARAMETER, "vmem_heap_destroy", "heap is NULL", 0,
                                 0, 0, 0, 0, caller);
     blocks = blocks_out(heap);
-    if (blocks != 0) {
+    if (blocks != 0 || VMEM_READ_ONCE(heap->waiting) != 0) {
         (void)vmem_fault_named(heap->name, VMEM_FAULT_BUSY, "vmem_heap_destroy",
-                               "busy: blocks are allocated", 0, blocks, 0, 0, 0, caller);
+                               blocks != 0 ? "busy: blocks are allocated"
+                                           : "busy: a request waits for it",
+                               0, blocks, 0, 0, 0, caller);
         return -VMEM_EBUSY;
     }
     if (!delist_all(heap))
@@ -382,7 +385,8 @@ struct wish {
     unsigned flags;
     const char *call;
     uintptr_t caller;
-    vmem_addr_t addr; /* where it is, in the end */
+    struct vmem_waiter *waiter; /* NULL: it does not wait */
+    vmem_addr_t addr;           /* where it is, in the end */
 };
 
 /* A segment of the arena, aligned to a granule at least, that does not begin at 0: that would be
@@ -470,6 +474,8 @@ static int take_object(struct wish *wish)
 
     if (cache == NULL)
         return -VMEM_ENOMEM;
+    if (wish->waiter != NULL) /* what it may wait through was perhaps not there before */
+        VMEM_WRITE_ONCE(wish->waiter->cache, cache);
     if (!vmem_magazine_pop(cache, &wish->addr))
         error = vmem_cache_take(cache, wish->flags, &wish->addr);
     if (error != 0)
@@ -495,20 +501,31 @@ static bool is_counted(const struct wish *wish)
            VMEM_READ_ACQUIRE(wish->heap->cache[class_for(wish)]) != &none;
 }
 
+static void count_waiting(vmem_heap_t *heap, int by)
+{
+    unsigned long state = vmem_port_lock(&heap->lock);
+
+    VMEM_WRITE_ONCE(heap->waiting, heap->waiting + (uint32_t)by);
+    vmem_port_unlock(&heap->lock, state);
+}
+
 static int wait_for(struct wish *wish)
 {
     struct vmem_waiter waiter = {.arena = wish->heap->arena, .max = VMEM_ADDR_MAX};
+    int error;
 
-    if (!is_large(wish))
-        waiter.cache = cache_of(wish->heap, class_for(wish));
-    return vmem_sleep(&waiter, attempt, wish);
+    wish->waiter = &waiter;
+    count_waiting(wish->heap, 1);
+    error = vmem_sleep(&waiter, attempt, wish);
+    count_waiting(wish->heap, -1);
+    return error;
 }
 
 /* Any size and alignment, any parameters. */
 static __attribute__((noinline)) void *alloc_any(vmem_heap_t *heap, size_t size, unsigned flags,
                                                  size_t align, const char *call, uintptr_t caller)
 {
-    struct wish wish = {heap, size != 0 ? size : 1, align, flags, call, caller, 0};
+    struct wish wish = {heap, size != 0 ? size : 1, align, flags, call, caller, NULL, 0};
     const char *wrong = heap == NULL ? "heap is NULL" : vmem_wrong_flags(flags);
 
     if (wrong == NULL && !vmem_is_power_of_two(align))

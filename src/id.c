@@ -347,7 +347,10 @@ static int wait_for(struct vmem_id *space, const struct request *request, vmem_a
 /* Whether there is anything to wait for: as many IDs as that, and no more than go at once. */
 static bool may_ever_fit(const struct vmem_id *space, const struct request *request)
 {
-    return request->count <= VMEM_ID_RANGE_MAX && request->count - 1 <= space->map.last;
+    vmem_addr_t first = request->run ? -space->min & (request->align - 1) : 0; /* key, aligned */
+
+    return request->count <= VMEM_ID_RANGE_MAX && first <= space->map.last &&
+           request->count - 1 <= space->map.last - first;
 }
 
 /* Counts a refusal. */

@@ -26,13 +26,12 @@
  *    it go back at once, and what is freed to a cache goes past the magazines into its slab, and
  *    an empty slab goes back. The attempt itself strips the caches, and asks other CPUs for their
  *    magazines, with the cache's lock; who had none then takes one with that lock, and looks
- *    at the count behind it.
- *    Who has to wait for another waiter makes no attempt, and gives up its own CPU's: that CPU may
- *    have nothing else to do.
+ *    at the count behind it. Who has to wait for another waiter makes no attempt, and gives up its
+ *    own CPU's: that CPU may have nothing else to do.
  * 6. Only the round that a CPU puts into its magazine in the very moment in which it is asked
  *    is not seen: the common path has no barrier. It is found at the CPU's next free to that cache,
  *    at vmem_cpu_drain(), or at the next attempt; hence the port's wait may return early, and
- * should after some time.
+ *    should after some time.
  *
  * An attempt may give back what it has taken a moment before, such as addresses for which no memory
  * is found. That is to wake only those who tried meanwhile and may have missed it, or
@@ -167,7 +166,7 @@ static bool concerns_cache(const struct vmem_waiter *waiter, const void *what)
 {
     const vmem_cache_t *cache = what;
 
-    return waiter->cache == cache ||
+    return VMEM_READ_ONCE(waiter->cache) == cache ||
            ((cache->flags & VMEM_CACHE_QUANTUM) != 0 && waiter->arena == cache->arena);
 }
 
@@ -223,7 +222,7 @@ bool vmem_cache_is_awaited(const vmem_cache_t *cache)
     unsigned long state = vmem_port_lock(&sleepers.lock);
     const struct vmem_waiter *w = sleepers.first;
 
-    while (w != NULL && w->cache != cache)
+    while (w != NULL && VMEM_READ_ONCE(w->cache) != cache)
         w = w->next;
     vmem_port_unlock(&sleepers.lock, state);
     return w != NULL;

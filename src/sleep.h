@@ -13,7 +13,7 @@ struct vmem_waiter {
     struct vmem_waiter *next; /* who came later, */
     struct vmem_waiter *prev; /*    and earlier */
     vmem_t *arena;            /* what it waits for: an arena, */
-    vmem_cache_t *cache;      /*    perhaps through this cache; */
+    vmem_cache_t *cache;      /*    perhaps through this cache, which it may set in an attempt; */
     vmem_id_t *space;         /*    or an ID space */
     vmem_addr_t min, max;     /* where the request can go */
     uintptr_t self;           /* the thread */

@@ -25,9 +25,12 @@
  *
  * What differs from the originals, in all families:
  *
- *   - Nothing sleeps. KM_SLEEP, VM_SLEEP, M_WAITOK, PR_WAITOK and GFP_KERNEL are accepted and mean
- *     the same as KM_NOSLEEP and so on: a call that never failed there CAN FAIL HERE. Check for
- * NULL (for -1, with IDs). Constructors are told that they may not sleep.
+ *   - KM_SLEEP, VM_SLEEP, M_WAITOK, PR_WAITOK, GFP_KERNEL, id_alloc() and id_allocff() sleep only
+ *     with VMEM_CONFIG_SLEEP and a port that can wait (vmem/port.h, level 4): they are VMEM_SLEEP
+ *     then. Without, they mean the same as KM_NOSLEEP and so on: a call that never failed there CAN
+ *     FAIL HERE. Check for NULL (for -1, with IDs). Constructors are told whether they may sleep.
+ *     Import functions are always told not to; and what makes an arena, cache or space, or adds a
+ *     span, never sleeps.
  *   - A pointer cannot tell address 0 from failure. Keep 0 out of an arena that is used through
  * vm_*, or call vmem_alloc(), which can.
  *   - Misuse is told to vmem_port_fault(), as always (vmem/port.h).
@@ -55,6 +58,24 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* The flags of a request that may sleep, or not; and which of two flags a constructor is told. */
+
+#if VMEM_CONFIG_SLEEP
+enum { VMEM_COMPAT_SLEEP = VMEM_SLEEP };
+#else
+enum { VMEM_COMPAT_SLEEP = 0 };
+#endif
+
+static inline unsigned vmem_compat_flags(bool sleeps)
+{
+    return sleeps ? (unsigned)VMEM_COMPAT_SLEEP : 0;
+}
+
+static inline int vmem_compat_either(unsigned flags, int sleeps, int does_not)
+{
+    return (flags & (unsigned)VMEM_COMPAT_SLEEP) != 0 ? sleeps : does_not;
+}
 
 #if defined(VMEM_COMPAT_ILLUMOS) || defined(VMEM_COMPAT_BSD)
 
@@ -162,11 +183,16 @@ static inline unsigned vmem_compat_policy(int vmflag)
     return (vmflag & VM_FIRSTFIT) != 0 ? VMEM_FIRSTFIT : VMEM_INSTANTFIT;
 }
 
+static inline unsigned vmem_compat_vmflag(int vmflag)
+{
+    return vmem_compat_policy(vmflag) | vmem_compat_flags((vmflag & VM_NOSLEEP) == 0);
+}
+
 static inline void *vm_alloc(vmem_t *vmp, size_t size, int vmflag)
 {
     vmem_addr_t addr;
 
-    return vmem_alloc(vmp, size, vmem_compat_policy(vmflag), &addr) == 0 ? (void *)addr : NULL;
+    return vmem_alloc(vmp, size, vmem_compat_vmflag(vmflag), &addr) == 0 ? (void *)addr : NULL;
 }
 
 static inline void vm_free(vmem_t *vmp, void *vaddr, size_t size)
@@ -186,7 +212,7 @@ static inline void *vm_xalloc(vmem_t *vmp, size_t size, size_t align, size_t pha
     c.nocross = nocross;
     c.min = (vmem_addr_t)minaddr;
     c.limit = (vmem_addr_t)maxaddr;
-    if (vmem_xalloc(vmp, size, &c, vmem_compat_policy(vmflag), &addr) != 0)
+    if (vmem_xalloc(vmp, size, &c, vmem_compat_vmflag(vmflag), &addr) != 0)
         return NULL;
     return (void *)addr;
 }
@@ -309,30 +335,41 @@ static inline void id_space_destroy(id_space_t *space)
     (void)vmem_id_destroy(space);
 }
 
-/* The next ID that is free after the last one, or -1. */
-static inline int id_alloc_nosleep(id_space_t *space)
+static inline int vmem_compat_id_alloc(id_space_t *space, bool sleeps)
 {
     vmem_addr_t id;
 
-    return vmem_id_alloc(space, 0, &id) == 0 ? (int)id : -1;
+    return vmem_id_alloc(space, vmem_compat_flags(sleeps), &id) == 0 ? (int)id : -1;
+}
+
+static inline int vmem_compat_id_allocff(id_space_t *space, bool sleeps)
+{
+    unsigned flags = vmem_compat_flags(sleeps);
+    vmem_addr_t id;
+
+    return vmem_id_alloc_in(space, 0, VMEM_ADDR_MAX, flags, &id) == 0 ? (int)id : -1;
+}
+
+/* The next ID that is free after the last one, or -1. */
+static inline int id_alloc_nosleep(id_space_t *space)
+{
+    return vmem_compat_id_alloc(space, false);
 }
 
 static inline int id_alloc(id_space_t *space)
 {
-    return id_alloc_nosleep(space);
+    return vmem_compat_id_alloc(space, true);
 }
 
 /* The lowest ID that is free, or -1. */
 static inline int id_allocff_nosleep(id_space_t *space)
 {
-    vmem_addr_t id;
-
-    return vmem_id_alloc_in(space, 0, VMEM_ADDR_MAX, 0, &id) == 0 ? (int)id : -1;
+    return vmem_compat_id_allocff(space, false);
 }
 
 static inline int id_allocff(id_space_t *space)
 {
-    return id_allocff_nosleep(space);
+    return vmem_compat_id_allocff(space, true);
 }
 
 /* `id`, or -1 where it is allocated. */
@@ -358,17 +395,21 @@ enum {
     KMC_NOMAGAZINE = 0x20000 /* kmem_cache_create: the slabs serve alone */
 };
 
+static inline unsigned vmem_compat_kmflags(int kmflags)
+{
+    return vmem_compat_flags((kmflags & KM_NOSLEEP) == 0);
+}
+
 /* NULL for a size of 0. */
 static inline void *kmem_alloc(size_t size, int kmflags)
 {
-    (void)kmflags;
-    return size != 0 ? vmem_heap_alloc(VMEM_COMPAT_HEAP, size, 0) : NULL;
+    return size != 0 ? vmem_heap_alloc(VMEM_COMPAT_HEAP, size, vmem_compat_kmflags(kmflags)) : NULL;
 }
 
 static inline void *kmem_zalloc(size_t size, int kmflags)
 {
-    (void)kmflags;
-    return size != 0 ? vmem_heap_zalloc(VMEM_COMPAT_HEAP, size, 0) : NULL;
+    return size != 0 ? vmem_heap_zalloc(VMEM_COMPAT_HEAP, size, vmem_compat_kmflags(kmflags))
+                     : NULL;
 }
 
 /* `size` must be that of the allocation. */
@@ -391,9 +432,9 @@ typedef struct kmem_cache {
 static inline int vmem_compat_kmem_construct(void *object, void *ctx, unsigned flags)
 {
     const kmem_cache_t *cp = (const kmem_cache_t *)ctx;
+    int kmflags = vmem_compat_either(flags, KM_SLEEP, KM_NOSLEEP);
 
-    (void)flags;
-    if (cp->constructor != NULL && cp->constructor(object, cp->arg, KM_NOSLEEP) != 0)
+    if (cp->constructor != NULL && cp->constructor(object, cp->arg, kmflags) != 0)
         return -VMEM_ENOMEM;
     return 0;
 }
@@ -449,8 +490,7 @@ static inline void kmem_cache_destroy(kmem_cache_t *cp)
 
 static inline void *kmem_cache_alloc(kmem_cache_t *cp, int kmflags)
 {
-    (void)kmflags;
-    return vmem_cache_alloc(cp->cache, 0);
+    return vmem_cache_alloc(cp->cache, vmem_compat_kmflags(kmflags));
 }
 
 static inline void kmem_cache_free(kmem_cache_t *cp, void *buf)
@@ -552,11 +592,11 @@ typedef struct uma_zone *uma_zone_t;
 static inline int vmem_compat_uma_construct(void *object, void *ctx, unsigned flags)
 {
     const struct uma_zone *zone = (const struct uma_zone *)ctx;
+    int waits = vmem_compat_either(flags, M_WAITOK, M_NOWAIT);
 
-    (void)flags;
     if ((zone->flags & UMA_ZONE_ZINIT) != 0)
         __builtin_memset(object, 0, zone->size);
-    if (zone->init != NULL && zone->init(object, (int)zone->size, M_NOWAIT) != 0)
+    if (zone->init != NULL && zone->init(object, (int)zone->size, waits) != 0)
         return -VMEM_ENOMEM;
     return 0;
 }
@@ -606,12 +646,13 @@ static inline void uma_zdestroy(uma_zone_t zone)
 
 static inline void *uma_zalloc_arg(uma_zone_t zone, void *arg, int flags)
 {
-    void *item = vmem_cache_alloc(zone->cache, 0);
+    unsigned wait = vmem_compat_flags((flags & M_WAITOK) != 0);
+    int told = (flags & M_ZERO) | vmem_compat_either(wait, M_WAITOK, M_NOWAIT);
+    void *item = vmem_cache_alloc(zone->cache, wait);
 
     if (item == NULL)
         return NULL;
-    if (zone->ctor != NULL &&
-        zone->ctor(item, (int)zone->size, arg, (flags & M_ZERO) | M_NOWAIT) != 0) {
+    if (zone->ctor != NULL && zone->ctor(item, (int)zone->size, arg, told) != 0) {
         vmem_cache_free(zone->cache, item);
         return NULL;
     }
@@ -666,9 +707,9 @@ typedef struct pool_cache *pool_cache_t;
 static inline int vmem_compat_pool_construct(void *object, void *ctx, unsigned flags)
 {
     const struct pool_cache *pc = (const struct pool_cache *)ctx;
+    int told = vmem_compat_either(flags, PR_WAITOK, PR_NOWAIT);
 
-    (void)flags;
-    return pc->ctor != NULL && pc->ctor(pc->arg, object, PR_NOWAIT) != 0 ? -VMEM_ENOMEM : 0;
+    return pc->ctor != NULL && pc->ctor(pc->arg, object, told) != 0 ? -VMEM_ENOMEM : 0;
 }
 
 static inline void vmem_compat_pool_destruct(void *object, void *ctx)
@@ -717,7 +758,7 @@ static inline void pool_cache_destroy(pool_cache_t pc)
 
 static inline void *pool_cache_get(pool_cache_t pc, int flags)
 {
-    void *object = vmem_cache_alloc(pc->cache, 0);
+    void *object = vmem_cache_alloc(pc->cache, vmem_compat_flags((flags & PR_WAITOK) != 0));
 
     if (object != NULL && (flags & PR_ZERO) != 0)
         __builtin_memset(object, 0, pc->size);
@@ -765,7 +806,7 @@ static inline void pool_destroy(struct pool *pp)
 
 static inline void *pool_get(struct pool *pp, int flags)
 {
-    void *item = vmem_cache_alloc(pp->cache, 0);
+    void *item = vmem_cache_alloc(pp->cache, vmem_compat_flags((flags & PR_WAITOK) != 0));
 
     if (item != NULL && (flags & PR_ZERO) != 0)
         __builtin_memset(item, 0, pp->size);
@@ -804,12 +845,17 @@ typedef unsigned gfp_t;
 
 enum { GFP_KERNEL = 0x1, GFP_ATOMIC = 0x2, GFP_NOWAIT = 0x4, __GFP_ZERO = 0x100 };
 
+static inline unsigned vmem_compat_gfp(gfp_t flags)
+{
+    return vmem_compat_flags((flags & GFP_KERNEL) != 0);
+}
+
 /* A size of 0 is a block like any other. */
 static inline void *kmalloc(size_t size, gfp_t flags)
 {
     if ((flags & __GFP_ZERO) != 0)
-        return vmem_heap_zalloc(VMEM_COMPAT_HEAP, size, 0);
-    return vmem_heap_alloc(VMEM_COMPAT_HEAP, size, 0);
+        return vmem_heap_zalloc(VMEM_COMPAT_HEAP, size, vmem_compat_gfp(flags));
+    return vmem_heap_alloc(VMEM_COMPAT_HEAP, size, vmem_compat_gfp(flags));
 }
 
 static inline void *kzalloc(size_t size, gfp_t flags)
@@ -844,7 +890,8 @@ static inline void *krealloc(const void *block, size_t size, gfp_t flags)
         kfree(block);
         return NULL;
     }
-    return vmem_heap_realloc(VMEM_COMPAT_HEAP, (void *)(uintptr_t)block, size, 0);
+    return vmem_heap_realloc(VMEM_COMPAT_HEAP, (void *)(uintptr_t)block, size,
+                             vmem_compat_gfp(flags));
 }
 
 static inline size_t ksize(const void *block)

@@ -70,9 +70,9 @@ struct vmem_heap_stats {
 int vmem_heap_create(const struct vmem_heap_params *params, vmem_heap_t **heapp);
 
 /*
- * Ends a heap. 0; or -VMEM_EBUSY: blocks are allocated (reported as VMEM_FAULT_BUSY, with how many
- * in `size`), or another thread is reaping it (not reported). NULL: -VMEM_EINVAL,
- * VMEM_FAULT_PARAMETER. O(slabs). Calls release, pages.
+ * Ends a heap. 0; or -VMEM_EBUSY: blocks are allocated, or a request waits for one (reported as
+ * VMEM_FAULT_BUSY, with how many are allocated in `size`), or another thread is reaping it (not
+ * reported). NULL: -VMEM_EINVAL, VMEM_FAULT_PARAMETER. O(slabs). Calls release, pages.
  */
 int vmem_heap_destroy(vmem_heap_t *heap);
 

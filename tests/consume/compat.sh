@@ -12,20 +12,28 @@ for family in illumos bsd kmalloc; do
     grep -q "static int ${family}_example" "$work/${family}_example.h"
 done
 
-for source in "$root"/src/*.c; do
-    cc -std=c11 -I"$root/include" -c "$source" -o "$work/$(basename "$source" .c).o"
-done
-for program in "$here"/compat/*.c; do
-    name=$work/$(basename "$program" .c)
-    # shellcheck disable=SC2086 # a list of words
-    cc -std=c11 $warnings -Wstrict-prototypes -I"$root/include" -I"$work" -o "$name-c" \
-        "$program" "$work"/*.o
-    # shellcheck disable=SC2086
-    c++ -std=c++17 $warnings -I"$root/include" -I"$work" -o "$name-cxx" -x c++ "$program" -x none \
-        "$work"/*.o
-    "$name-c"
-    "$name-cxx"
-done
+# On a port: that for a kernel that cannot sleep, and that for one that can.
+try_all() { # <folder> <options> <sources of the port>
+    folder=$work/$1
+    mkdir "$folder"
+    for source in "$root"/src/*.c ${3:+"$3"}; do
+        # shellcheck disable=SC2086 # a list of words
+        cc -std=c11 $2 -I"$root/include" -c "$source" -o "$folder/$(basename "$source" .c).o"
+    done
+    for program in "$here"/compat/*.c; do
+        name=$folder/$(basename "$program" .c)
+        # shellcheck disable=SC2086
+        cc -std=c11 $2 $warnings -Wstrict-prototypes -I"$root/include" -I"$work" -o "$name-c" \
+            "$program" "$folder"/*.o -pthread
+        # shellcheck disable=SC2086
+        c++ -std=c++17 $2 $warnings -I"$root/include" -I"$work" -o "$name-cxx" -x c++ "$program" \
+            -x none "$folder"/*.o -pthread
+        "$name-c"
+        "$name-cxx"
+    done
+}
+try_all default "" ""
+try_all posix '-DVMEM_PORT_HEADER="vmem/port/posix.h"' "$root/src/port/posix.c"
 
 # A family without the heap or arena that it needs does not compile; illumos's arenas and IDs need
 # neither; nothing at all comes unasked.

@@ -423,6 +423,98 @@ static void a_wake_with_a_lock_held_is_found(void **state)
     expect_violation(wake_locked, "a lock is held in vmem_port_wake");
 }
 
+#ifndef MANY_THREADS
+
+/*
+ * A request of one thread that waits: what others do for it is played.
+ */
+
+static uint32_t asleep;
+
+static void wait_alone(void)
+{
+    vmem_port_wait(&asleep);
+}
+
+static void a_wait_with_nobody_else_there_is_found(void **state)
+{
+    (void)state;
+    expect_violation(wait_alone, "a request waits for ever: there is nobody else");
+}
+
+static void do_nothing(void)
+{
+}
+
+static void wait_beside_idlers(void)
+{
+    checked_port_others = do_nothing;
+    vmem_port_wait(&asleep);
+}
+
+static void a_wakeup_that_is_lost_is_found(void **state)
+{
+    (void)state;
+    expect_violation(wait_beside_idlers, "a wakeup is lost");
+}
+
+static void wake_silently(void)
+{
+    asleep = 1;
+}
+
+static void wait_without_being_told(void)
+{
+    checked_port_others = wake_silently;
+    vmem_port_wait(&asleep);
+}
+
+static void a_wakeup_of_which_the_port_is_not_told_is_found(void **state)
+{
+    (void)state;
+    expect_violation(wait_without_being_told, "a request is woken, and the port is not told");
+}
+
+static void wait_too_often(void)
+{
+    for (;;)
+        vmem_port_wait(&woken);
+}
+
+static void a_request_that_is_woken_again_and_again_is_found(void **state)
+{
+    (void)state;
+    expect_violation(wait_too_often, "a request waits for ever: it is woken, and woken");
+}
+
+static void wake_and_tell(void)
+{
+    asleep = 1;
+    vmem_port_wake(&asleep);
+}
+
+static void use_waits_rightly(void)
+{
+    checked_port_others = wake_and_tell;
+    vmem_port_wait(&asleep);
+    vmem_port_wait(&asleep); /* woken meanwhile */
+    asleep = 0;
+    checked_port_others = do_nothing;
+    checked_port_returns_early = true;
+    vmem_port_wait(&asleep);
+    vmem_port_wake(&woken); /* of whom nobody is */
+}
+
+static void a_request_that_is_woken_passes(void **state)
+{
+    char text[1024];
+
+    (void)state;
+    assert_int_equal(run(use_waits_rightly, text, sizeof(text)), 0);
+    assert_string_equal(text, "");
+}
+
+#endif
 #endif
 
 #ifdef MANY_THREADS
@@ -544,6 +636,13 @@ int main(void)
         cmocka_unit_test(a_wait_with_a_lock_held_is_found),
         cmocka_unit_test(a_wait_while_pinned_is_found),
         cmocka_unit_test(a_wake_with_a_lock_held_is_found),
+#ifndef MANY_THREADS
+        cmocka_unit_test(a_wait_with_nobody_else_there_is_found),
+        cmocka_unit_test(a_wakeup_that_is_lost_is_found),
+        cmocka_unit_test(a_wakeup_of_which_the_port_is_not_told_is_found),
+        cmocka_unit_test(a_request_that_is_woken_again_and_again_is_found),
+        cmocka_unit_test(a_request_that_is_woken_passes),
+#endif
 #endif
 #ifdef MANY_THREADS
         cmocka_unit_test(a_release_by_another_thread_is_found),

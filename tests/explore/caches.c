@@ -340,6 +340,16 @@ static void handler_reap_set_up(void)
     fiber(1, reap_cache);
 }
 
+/* Threads move from CPU to CPU between any two looks at a magazine. */
+
+static void roam_set_up(void)
+{
+    exchange_set_up();
+    get(2);
+    hand_over(2, 2);
+    roamer(0, work);
+}
+
 /*
  * A cache is destroyed while all are reaped: -VMEM_EBUSY, or it is gone.
  */
@@ -441,6 +451,7 @@ const struct scenario cache_scenarios[] = {
     {"offline-reap", "the same, and a reap", offline_reap_set_up, finish},
     {"handler", "a handler allocates and frees where the CPU is pinned", handler_set_up, finish},
     {"handler-reap", "the same, and a reap", handler_reap_set_up, finish},
+    {"roam", "two CPUs exchange, and a thread moves between them", roam_set_up, finish},
     {"cache-destroy", "a cache is destroyed while its arena is reaped", destroy_set_up,
      destroy_finish},
     {"cache-drain", "a cache is destroyed while a CPU is drained", destroy_drain_set_up,

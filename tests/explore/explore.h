@@ -48,6 +48,9 @@ extern const struct scenario large_scenarios[]; /* which take long to bound 2 */
 /* One more fiber, on a CPU, which others may share with it. */
 void fiber(unsigned cpu, void (*body)(void));
 
+/* The same, a thread that finds itself on the next CPU whenever it is unpinned. */
+void roamer(unsigned cpu, void (*body)(void));
+
 /*
  * The same, an interrupt handler: begins also where the CPU is pinned (its own pin then finds it
  * so, and gets VMEM_PORT_CPUS), and ends before another fiber of its CPU goes on.

@@ -40,6 +40,7 @@ static struct fiber {
     void (*body)(void);
     unsigned cpu;
     bool is_handler;
+    bool roams;
     bool begun;
     bool ended;
     const vmem_port_lock_t *wants;
@@ -316,6 +317,8 @@ void explore_unpin(unsigned long state)
         fail("discipline", "a lock that was taken while pinned outlasts the pin");
     f->pinned = false;
     cpu_users[f->cpu]--;
+    if (f->roams)
+        f->cpu = (f->cpu + 1) % VMEM_PORT_CPUS;
     at_hook("unpin", NULL);
 }
 
@@ -495,23 +498,28 @@ bool is_claimed(vmem_addr_t addr, vmem_size_t size)
  * Fibers
  */
 
-static void add_fiber(unsigned cpu, bool is_handler, void (*body)(void))
+static struct fiber *add_fiber(unsigned cpu, void (*body)(void))
 {
     if (fiber_count == FIBERS_MAX || cpu >= VMEM_PORT_CPUS)
         abort();
     fibers[fiber_count].body = body;
     fibers[fiber_count].cpu = cpu;
-    fibers[fiber_count++].is_handler = is_handler;
+    return &fibers[fiber_count++];
 }
 
 void fiber(unsigned cpu, void (*body)(void))
 {
-    add_fiber(cpu, false, body);
+    (void)add_fiber(cpu, body);
+}
+
+void roamer(unsigned cpu, void (*body)(void))
+{
+    add_fiber(cpu, body)->roams = true;
 }
 
 void handler(unsigned cpu, void (*body)(void))
 {
-    add_fiber(cpu, true, body);
+    add_fiber(cpu, body)->is_handler = true;
 }
 
 void watch(vmem_t *arena)

@@ -145,6 +145,13 @@ static void refill_three_set_up(void)
     fiber(1, refill);
 }
 
+static void refill_handler_set_up(void)
+{
+    frames_set_up();
+    fiber(0, refill);
+    handler(0, refill);
+}
+
 static void refill_reap_set_up(void)
 {
     frames_set_up();
@@ -290,6 +297,8 @@ const struct scenario tag_scenarios[] = {
     {"refill", "two refill tags, with pages of the arena that ran out", refill_set_up,
      frames_finish},
     {"refill-three", "three do", refill_three_set_up, frames_finish},
+    {"refill-handler", "a handler does, above a thread that does", refill_handler_set_up,
+     frames_finish},
     {"refill-reap", "one does while its arena is reaped", refill_reap_set_up, frames_finish},
     {"reserve", "two refill tags, each through a chain of imports of its own", chains_set_up,
      chains_finish},

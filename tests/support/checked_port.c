@@ -6,13 +6,26 @@
 
 #include <stddef.h>
 
+enum { SLEEPERS_MAX = 4, WAITS_MAX = 1000 };
+
 static struct discipline self;
+
+/* Requests that wait at the moment, each while the others of the one before are played. */
+static struct {
+    const uint32_t *woken;
+    bool told;
+} sleepers[SLEEPERS_MAX];
+static unsigned sleeper_count;
 
 unsigned long checked_port_locks;
 uintptr_t checked_port_thread = 1;
 unsigned checked_port_cpu;
 bool checked_port_moves;
 void (*checked_port_meanwhile)(void);
+void (*checked_port_others)(void);
+bool checked_port_returns_early;
+unsigned long checked_port_waits;
+unsigned long checked_port_wakes;
 
 struct discipline *discipline_self(void)
 {
@@ -54,4 +67,44 @@ void checked_port_unpin(unsigned long state)
     if (checked_port_moves)
         checked_port_cpu = (checked_port_cpu + 1) % (VMEM_PORT_CPUS + 1);
     let_others_run();
+}
+
+static void play_others(void)
+{
+    void (*others)(void) = checked_port_others;
+    uintptr_t thread = checked_port_thread;
+    unsigned cpu = checked_port_cpu;
+
+    if (others == NULL)
+        discipline_violation("a request waits for ever: there is nobody else", "");
+    checked_port_others = NULL;
+    checked_port_thread = thread + 1;
+    others();
+    checked_port_others = others;
+    checked_port_thread = thread;
+    checked_port_cpu = cpu;
+}
+
+void vmem_port_wait(const uint32_t *woken)
+{
+    unsigned i = sleeper_count++;
+
+    if (++checked_port_waits == WAITS_MAX || sleeper_count == SLEEPERS_MAX)
+        discipline_violation("a request waits for ever: it is woken, and woken", "");
+    sleepers[i].woken = woken;
+    sleepers[i].told = *woken != 0;
+    if (*woken == 0)
+        play_others();
+    sleeper_count--;
+    if (*woken == 0 && !checked_port_returns_early)
+        discipline_violation("a wakeup is lost: others did what they do, and nobody woke it", "");
+    if (*woken != 0 && !sleepers[i].told)
+        discipline_violation("a request is woken, and the port is not told", "");
+}
+
+void vmem_port_wake(const uint32_t *woken)
+{
+    checked_port_wakes++;
+    for (unsigned i = 0; i < sleeper_count; i++)
+        sleepers[i].told = sleepers[i].told || sleepers[i].woken == woken;
 }

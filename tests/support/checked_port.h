@@ -68,6 +68,21 @@ static inline void vmem_port_unpin(unsigned long state)
     checked_port_unpin(state);
 }
 
+/*
+ * Waiting. While a request waits, a function of the test's is called, and plays the other threads:
+ * what it does is done by a thread of another number. When it returns, the request must have been
+ * woken, and the port been told. NULL: there are no others, so that the request would wait for
+ * ever; that is a violation, and so is to wait too often. Within the function it is NULL.
+ */
+#define VMEM_PORT_WAITS
+void vmem_port_wait(const uint32_t *woken);
+void vmem_port_wake(const uint32_t *woken);
+
+extern void (*checked_port_others)(void);
+extern bool checked_port_returns_early;  /* a wait may end although nobody woke the request */
+extern unsigned long checked_port_waits; /* since the test set it to 0 */
+extern unsigned long checked_port_wakes;
+
 #ifdef __cplusplus
 }
 #endif

@@ -336,6 +336,9 @@ int setup(void **state)
     checked_port_thread = 1;
     checked_port_cpu = VMEM_PORT_CPUS;
     checked_port_moves = false;
+    checked_port_others = NULL;
+    checked_port_returns_early = false;
+    checked_port_waits = 0;
     vmem_reap(NULL);
     vmem_pool_stat(&pool_before);
     return 0;

@@ -457,6 +457,106 @@ static void drain_brings_the_rounds_of_one_cpu(void **state)
     check_cache(cache);
 }
 
+/*
+ * CPUs that come and go
+ */
+
+/* What a CPU has of a cache, once it has worked with it for a while. */
+static bool has_magazines_now(vmem_cache_t *cache, unsigned cpu)
+{
+    on_cpu(cpu);
+    for (unsigned i = 0; i < 8; i++)
+        pair(cache);
+    check_cache(cache);
+    return cache->cpus[cpu]->loaded != NULL;
+}
+
+static void a_cpu_that_goes_offline_gives_its_magazines_back_and_gets_none(void **state)
+{
+    static struct holding held;
+    vmem_cache_t *cache = make_cache(make_memory(MEMORY), 64, 0);
+    vmem_cache_t *other = make_cache(make_memory(MEMORY), 200, 0);
+    size_t in_depot;
+
+    (void)state;
+    (void)spread(&held, cache, 3);
+    on_cpu(2);
+    pair(other);
+    for (unsigned there = 0; there < 2; there++) { /* called on that CPU, or from elsewhere */
+        assert_true(has_magazines_now(cache, 2));
+        on_cpu(there == 0 ? 2 : 0);
+        vmem_cpu_offline(2);
+        assert_null(cache->cpus[2]->loaded);
+        assert_null(cache->cpus[2]->previous);
+        assert_int_equal(in_magazines(other), 0); /* nobody else has used it */
+        assert_non_null(cache->cpus[1]->loaded);
+        in_depot = cache_stats(cache).full_magazines;
+        assert_true(in_depot > 0); /* from which it is not to take any */
+        assert_false(has_magazines_now(cache, 2));
+        assert_false(has_magazines_now(other, 2));
+        assert_true(has_magazines_now(cache, 1));
+        vmem_cpu_online(2);
+    }
+}
+
+static void a_cpu_that_comes_online_again_has_magazines_again(void **state)
+{
+    vmem_cache_t *cache = make_cache(make_memory(MEMORY), 64, 0);
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        vmem_cpu_offline(1);
+        assert_false(has_magazines_now(cache, 1));
+        vmem_cpu_online(1);
+        assert_true(has_magazines_now(cache, 1));
+    }
+}
+
+static void a_cpu_that_first_comes_online_late_has_magazines_from_then_on(void **state)
+{
+    static struct holding held;
+
+    (void)state;
+    vmem_cpu_offline(3);
+    held = (struct holding){.cache = make_cache(make_memory(MEMORY), 64, 0), .size = 64};
+    on_cpu(3);
+    while (held.count < 100)
+        assert_true(hold(&held, 0));
+    assert_int_equal(in_magazines(held.cache), 0);
+    vmem_cpu_online(3);
+    drop_all(&held);
+    assert_int_equal(in_magazines(held.cache), 100);
+}
+
+static void cpus_that_the_port_does_not_have_are_ignored(void **state)
+{
+    static const unsigned beyond[] = {VMEM_PORT_CPUS, VMEM_PORT_CPUS + 1, UINT32_MAX};
+    vmem_cache_t *cache = make_cache(make_memory(MEMORY), 64, 0);
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(beyond); i++) {
+        vmem_cpu_online(beyond[i]);
+        assert_false(has_magazines_now(cache, VMEM_PORT_CPUS));
+        vmem_cpu_offline(beyond[i]);
+        for (unsigned cpu = 0; cpu < VMEM_PORT_CPUS; cpu++)
+            assert_true(has_magazines_now(cache, cpu));
+    }
+}
+
+static void cpus_online_means_those_from_0_on(void **state)
+{
+    (void)state;
+    for (unsigned count = 0; count <= VMEM_PORT_CPUS + 1; count++) {
+        vmem_cache_t *cache = make_cache(make_memory(MEMORY), 64, 0);
+
+        for (unsigned cpu = 0; cpu < VMEM_PORT_CPUS; cpu++)
+            vmem_cpu_offline(cpu);
+        vmem_cpus_online(count);
+        for (unsigned cpu = 0; cpu < VMEM_PORT_CPUS; cpu++)
+            assert_true(has_magazines_now(cache, cpu) == (cpu < count));
+    }
+}
+
 static size_t magazines(vmem_cache_t *cache)
 {
     struct vmem_cache_stats stats = cache_stats(cache);
@@ -852,6 +952,13 @@ int main(void)
         WITH_MAGAZINES(a_cpu_that_was_asked_has_all_of_its_rounds_before_it_fails),
         WITH_MAGAZINES(a_cpu_that_was_asked_finds_all_that_is_free),
         WITH_MAGAZINES(drain_brings_the_rounds_of_one_cpu),
+
+        WITH_MAGAZINES(a_cpu_that_goes_offline_gives_its_magazines_back_and_gets_none),
+        WITH_MAGAZINES(a_cpu_that_comes_online_again_has_magazines_again),
+        WITH_MAGAZINES(a_cpu_that_first_comes_online_late_has_magazines_from_then_on),
+        WITH_MAGAZINES(cpus_that_the_port_does_not_have_are_ignored),
+        WITH_MAGAZINES(cpus_online_means_those_from_0_on),
+
         WITH_MAGAZINES(trim_gives_back_a_bounded_number_of_unused_magazines_at_a_time),
         WITH_MAGAZINES(trim_gives_back_empty_magazines_as_well),
         WITH_MAGAZINES(trim_takes_what_nobody_needed_since_the_last_and_no_more),

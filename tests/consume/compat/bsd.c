@@ -41,11 +41,17 @@ static int is_zero(const void *item, size_t size)
     return 1;
 }
 
+/* What init, fini and constructors are told of a request that may wait. */
+enum {
+    WAITOK = VMEM_CONFIG_SLEEP ? M_WAITOK : M_NOWAIT,
+    POOL_WAITOK = VMEM_CONFIG_SLEEP ? PR_WAITOK : PR_NOWAIT
+};
+
 /* FreeBSD */
 
 static int item_init(void *mem, int size, int flags)
 {
-    CHECK(size == sizeof(struct item) && flags == M_NOWAIT);
+    CHECK(size == sizeof(struct item) && flags == WAITOK);
     if (failing)
         return 12;
     ((struct item *)mem)->prepared = 1;
@@ -62,7 +68,7 @@ static void item_fini(void *mem, int size)
 
 static int item_ctor(void *mem, int size, void *arg, int flags)
 {
-    CHECK(size == sizeof(struct item) && arg == &taken && flags == M_NOWAIT);
+    CHECK(size == sizeof(struct item) && arg == &taken && flags == WAITOK);
     CHECK(((struct item *)mem)->taken == 0);
     if (failing)
         return 12;
@@ -155,7 +161,7 @@ static void a_zone_is_refused_for_what_it_could_not_do(void)
 
 static int object_ctor(void *arg, void *object, int flags)
 {
-    CHECK(arg == &prepared && flags == PR_NOWAIT);
+    CHECK(arg == &prepared && flags == POOL_WAITOK);
     if (failing)
         return 12;
     ((struct item *)object)->prepared = 1;
@@ -244,6 +250,40 @@ static void a_pool_that_cannot_be_gives_nothing(void)
     CHECK(reported());
 }
 
+#if VMEM_CONFIG_SLEEP
+
+static void those_that_may_wait_do(void)
+{
+    uma_zone_t zone = uma_zcreate("zone", 5000, NULL, NULL, NULL, NULL, UMA_ALIGN_PTR, 0);
+    pool_cache_t cache = pool_cache_init(6000, 0, 0, 0, "cache", NULL, 0, NULL, NULL, NULL);
+    struct pool pool;
+    void *items[3];
+
+    pool_init(&pool, 7000, 0, 0, 0, "pool", NULL);
+    kernel_lack_memory();
+    CHECK(uma_zalloc(zone, M_NOWAIT) == NULL);
+    items[0] = uma_zalloc(zone, M_WAITOK);
+    kernel_end_other();
+    kernel_lack_memory();
+    CHECK(pool_cache_get(cache, PR_NOWAIT) == NULL);
+    items[1] = pool_cache_get(cache, PR_WAITOK);
+    kernel_end_other();
+    kernel_lack_memory();
+    CHECK(pool_get(&pool, PR_NOWAIT) == NULL);
+    items[2] = pool_get(&pool, PR_WAITOK);
+    kernel_end_other();
+    CHECK(items[0] != NULL && items[1] != NULL && items[2] != NULL);
+    uma_zfree(zone, items[0]);
+    pool_cache_put(cache, items[1]);
+    pool_put(&pool, items[2]);
+    uma_zdestroy(zone);
+    pool_cache_destroy(cache);
+    pool_destroy(&pool);
+    CHECK(faults == 0);
+}
+
+#endif
+
 int main(void)
 {
     kernel_begin();
@@ -257,6 +297,9 @@ int main(void)
     a_pool_cache_is_refused_for_what_it_could_not_do();
     a_pool_lies_where_the_caller_put_it();
     a_pool_that_cannot_be_gives_nothing();
+#if VMEM_CONFIG_SLEEP
+    those_that_may_wait_do();
+#endif
     CHECK(bsd_example() == 0);
     return kernel_end();
 }

@@ -43,7 +43,7 @@ static void an_arena_hands_out_what_it_was_given(void)
     void *one = vm_alloc(arena, 1, VM_SLEEP);
 
     CHECK(one == address(1));
-    CHECK(vm_alloc(arena, 1, VM_SLEEP) == NULL);
+    CHECK(vm_alloc(arena, 1, VM_NOSLEEP) == NULL);
     CHECK(vm_add(arena, address(7), 2, VM_SLEEP) == address(7));
     CHECK(vm_contains(arena, address(7), 2) && !vm_contains(arena, address(8), 2));
     vm_free(arena, one, 1);
@@ -137,7 +137,7 @@ static void hooks_of_ones_own_are_called_with_the_source(void)
     CHECK(child != NULL);
     segment = vm_alloc(child, 0x100, VM_SLEEP);
     CHECK(segment != NULL && asked == source && imported == 1);
-    CHECK(vm_alloc(child, 0x10000, VM_SLEEP) == NULL);
+    CHECK(vm_alloc(child, 0x10000, VM_NOSLEEP) == NULL);
     asked = NULL;
     vm_free(child, segment, 0x100);
     vm_destroy(child);
@@ -155,7 +155,7 @@ static void a_span_that_does_not_serve_goes_back_to_the_hooks(void)
 
     CHECK(child != NULL);
     asked = NULL;
-    CHECK(vm_xalloc(child, 0x100, 0x2000, 0, 0, NULL, address(0x2000), VM_SLEEP) == NULL);
+    CHECK(vm_xalloc(child, 0x100, 0x2000, 0, 0, NULL, address(0x2000), VM_NOSLEEP) == NULL);
     CHECK(asked == source && imported == 0); /* they brought what they had: below 0x2000 */
     vm_destroy(child);
     vm_destroy(source);
@@ -189,7 +189,7 @@ static void ids_come_in_turn_and_end_with_minus_one(void)
     id_free(space, 3);
     CHECK(id_alloc(space) == 5);
     CHECK(id_alloc(space) == 3);
-    CHECK(id_alloc(space) == -1 && id_alloc_nosleep(space) == -1);
+    CHECK(id_alloc_nosleep(space) == -1 && id_allocff_nosleep(space) == -1);
     id_free(space, 3);
     id_free(space, 4);
     id_free(space, 5);
@@ -247,11 +247,86 @@ static void memory_is_given_zeroed_and_taken_by_size(void)
     CHECK(faults == 0);
 }
 
-static void memory_that_is_not_there_is_null_even_with_sleep(void)
+static void memory_that_is_not_there_is_null(void)
 {
-    CHECK(kmem_alloc(2 * (size_t)KERNEL_MEMORY, KM_SLEEP) == NULL);
+    CHECK(kmem_alloc(2 * (size_t)KERNEL_MEMORY, KM_NOSLEEP) == NULL);
     CHECK(faults == 0);
 }
+
+#if VMEM_CONFIG_SLEEP
+
+static void *free_one(void *arg)
+{
+    vmem_t *arena = (vmem_t *)arg;
+
+    kernel_await_waiter(arena);
+    vm_free(arena, address(1), 1);
+    return NULL;
+}
+
+static void *free_five(void *arg)
+{
+    id_space_t *space = (id_space_t *)arg;
+    struct vmem_id_stats stats;
+
+    do {
+        (void)sched_yield();
+        vmem_id_stat(space, &stats);
+    } while (stats.waiting == 0);
+    id_free(space, 5);
+    return NULL;
+}
+
+static void those_that_may_sleep_do(void)
+{
+    vmem_t *arena = identifiers(1, 1);
+    id_space_t *space = id_space_create("id", 5, 6);
+    kmem_cache_t *cache = kmem_cache_create("foo", 5000, 0, NULL, NULL, NULL, NULL, NULL, 0);
+    void *block;
+
+    CHECK(vm_alloc(arena, 1, VM_SLEEP) == address(1));
+    kernel_begin_other(free_one, arena);
+    CHECK(vm_alloc(arena, 1, VM_SLEEP) == address(1));
+    kernel_end_other();
+    kernel_begin_other(free_one, arena);
+    CHECK(vm_xalloc(arena, 1, 0, 0, 0, address(1), NULL, VM_SLEEP | VM_BESTFIT) == address(1));
+    kernel_end_other();
+    vm_xfree(arena, address(1), 1);
+    vm_destroy(arena);
+
+    CHECK(id_alloc(space) == 5);
+    kernel_begin_other(free_five, space);
+    CHECK(id_alloc(space) == 5);
+    kernel_end_other();
+    kernel_begin_other(free_five, space);
+    CHECK(id_allocff(space) == 5);
+    kernel_end_other();
+    id_free(space, 5);
+    id_space_destroy(space);
+
+    kernel_lack_memory();
+    CHECK(kmem_alloc(100000, KM_NOSLEEP) == NULL);
+    block = kmem_alloc(100000, KM_SLEEP);
+    kernel_end_other();
+    CHECK(block != NULL);
+    kmem_free(block, 100000);
+    kernel_lack_memory();
+    CHECK(kmem_zalloc(100000, KM_NOSLEEP) == NULL);
+    block = kmem_zalloc(100000, KM_SLEEP);
+    kernel_end_other();
+    CHECK(block != NULL);
+    kmem_free(block, 100000);
+    kernel_lack_memory();
+    CHECK(kmem_cache_alloc(cache, KM_NOSLEEP) == NULL);
+    block = kmem_cache_alloc(cache, KM_SLEEP);
+    kernel_end_other();
+    CHECK(block != NULL);
+    kmem_cache_free(cache, block);
+    kmem_cache_destroy(cache);
+    CHECK(faults == 0);
+}
+
+#endif
 
 struct foo {
     int state;
@@ -261,7 +336,7 @@ static int foos, reclaims, failing;
 
 static int foo_constructor(void *buf, void *arg, int kmflags)
 {
-    CHECK(arg == &foos && kmflags == KM_NOSLEEP);
+    CHECK(arg == &foos && kmflags == (VMEM_CONFIG_SLEEP ? KM_SLEEP : KM_NOSLEEP));
     if (failing)
         return -1;
     ((struct foo *)buf)->state = 42;
@@ -363,7 +438,10 @@ int main(void)
     a_specific_id_is_given_once();
     an_empty_or_negative_id_space_is_refused();
     memory_is_given_zeroed_and_taken_by_size();
-    memory_that_is_not_there_is_null_even_with_sleep();
+    memory_that_is_not_there_is_null();
+#if VMEM_CONFIG_SLEEP
+    those_that_may_sleep_do();
+#endif
     objects_are_constructed_until_the_cache_ends();
     a_constructor_that_fails_fails_the_allocation();
     a_destructor_does_without_a_constructor();

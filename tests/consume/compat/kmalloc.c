@@ -99,7 +99,7 @@ static void a_krealloc_that_fails_leaves_the_block(void)
 
     CHECK(block != NULL);
     fill(block, 50);
-    CHECK(krealloc(block, 2 * (size_t)KERNEL_MEMORY, GFP_KERNEL) == NULL);
+    CHECK(krealloc(block, 2 * (size_t)KERNEL_MEMORY, GFP_NOWAIT) == NULL);
     CHECK(is_filled(block, 50));
     kfree(block);
     CHECK(faults == 0);
@@ -130,6 +130,26 @@ static void a_foreign_address_is_reported(void)
     CHECK(reported());
 }
 
+#if VMEM_CONFIG_SLEEP
+
+static void gfp_kernel_waits_for_memory(void)
+{
+    void *block;
+
+    kernel_lack_memory();
+    CHECK(kmalloc(100000, GFP_ATOMIC) == NULL);
+    block = kzalloc(100000, GFP_KERNEL);
+    kernel_end_other();
+    kernel_lack_memory();
+    CHECK(krealloc(block, 200000, GFP_NOWAIT) == NULL);
+    block = krealloc(block, 200000, GFP_KERNEL);
+    kernel_end_other();
+    CHECK(block != NULL && faults == 0);
+    kfree(block);
+}
+
+#endif
+
 int main(void)
 {
     kernel_begin();
@@ -141,6 +161,9 @@ int main(void)
     a_product_that_is_too_large_is_refused();
     nothing_may_be_freed_and_nothing_allocated();
     a_foreign_address_is_reported();
+#if VMEM_CONFIG_SLEEP
+    gfp_kernel_waits_for_memory();
+#endif
     CHECK(kmalloc_example() == 0);
     return kernel_end();
 }
