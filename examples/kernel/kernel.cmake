@@ -31,10 +31,10 @@ set(KERNEL_FLAGS_x86_64 -m64 -mcmodel=kernel -mno-red-zone -mgeneral-regs-only)
 set(KERNEL_FLAGS_i386 -m32 -march=i686 -mgeneral-regs-only)
 set(KERNEL_FLAGS_aarch64 -mgeneral-regs-only -mno-outline-atomics)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
-    set(csr _zicsr) # which clang takes for granted until version 17
+    set(csr _zicsr) # which clang takes for granted, and until version 17 does not know
 endif()
-set(KERNEL_FLAGS_riscv64 -march=rv64imac${csr} -mabi=lp64 -mcmodel=medany)
-set(KERNEL_FLAGS_riscv32 -march=rv32imac${csr} -mabi=ilp32 -mcmodel=medany)
+set(KERNEL_FLAGS_riscv64 -march=rv64imac${csr} -mabi=lp64 -mcmodel=medany -mno-relax)
+set(KERNEL_FLAGS_riscv32 -march=rv32imac${csr} -mabi=ilp32 -mcmodel=medany -mno-relax)
 
 set(KERNEL_FLAGS -ffreestanding -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables
     -fcf-protection=none -O2 -g)
