@@ -10,7 +10,7 @@
 #include "kernel.h"
 
 enum { HALF = CPUS_MAX, SEATS = 2 * HALF };
-enum { ROUNDS = 400, SEED = 20010625, PERIOD = 250 /* microseconds */ };
+enum { ROUNDS = 400, STAY = 200 /* turns */, SEED = 20010625, PERIOD = 250 /* microseconds */ };
 
 static vmem_t *seats;
 static uint32_t owner_of[SEATS]; /* 1 + the CPU, or its handler; 0: nobody */
@@ -93,6 +93,8 @@ static void work(unsigned index)
         random ^= random << 5;
         sit(&party, 1 + (random >> 8) % HALF, VMEM_SLEEP, index + 1);
         expect(party.size > 0, "who waits is served");
+        for (unsigned turn = 0; turn < STAY; turn++)
+            port_relax();
         leave(&party, index + 1);
     }
     cpu_tick(NULL, 0);
