@@ -26,13 +26,12 @@
  *    it go back at once, and what is freed to a cache goes past the magazines into its slab, and
  *    an empty slab goes back. The attempt itself strips the caches, and asks other CPUs for their
  *    magazines, with the cache's lock; who had none then takes one with that lock, and looks
- *    at the count behind it.
- *    Who has to wait for another waiter makes no attempt, and gives up its own CPU's: that CPU may
- *    have nothing else to do.
+ *    at the count behind it. Who has to wait for another waiter makes no attempt, and gives up its
+ *    own CPU's: that CPU may have nothing else to do.
  * 6. Only the round that a CPU puts into its magazine in the very moment in which it is asked
  *    is not seen: the common path has no barrier. It is found at the CPU's next free to that cache,
  *    at vmem_cpu_drain(), or at the next attempt; hence the port's wait may return early, and
- * should after some time.
+ *    should after some time.
  *
  * An attempt may give back what it has taken a moment before, such as addresses for which no memory
  * is found. That is to wake only those who tried meanwhile and may have missed it, or
