@@ -1524,16 +1524,24 @@ static void destroy_another_arena(void)
     freed.step++;
 }
 
+static void reap_another_arena(void)
+{
+    vmem_reap(freed.arena);
+    freed.step++;
+}
+
 static void tags_that_come_back_wake(void **state)
 {
-    static void (*const acts[])(void) = {release_memory, destroy_another_arena};
+    static void (*const acts[])(void) = {release_memory, destroy_another_arena, reap_another_arena};
 
     for (size_t i = 0; i < LENGTH(acts); i++) {
         vmem_t *arena = make(0, 8, 1, INDEX(state)), *other = make(0, 8, 1, INDEX(state));
         vmem_addr_t addr;
 
-        fill(other, 6);
+        fill(other, 8);
         vmem_reap(NULL);
+        for (vmem_addr_t at = 0; at < 8; at++)
+            give(other, at, 1); /* whose tags it keeps */
         will_be_freed(other, 1, 0, 0);
         starve(INDEX(state) == VMEM_ARENA_ORDERED ? 64 : sizeof(struct vmem_tag));
         assert_int_equal(vmem_alloc(arena, 2, POLICY(state), &addr), -VMEM_ENOMEM);
@@ -1568,6 +1576,44 @@ static void heaps_and_id_spaces_wait_for_memory_as_well(void **state)
     assert_int_equal(freed.step, 2);
     unmake_space(space);
     done(heap);
+}
+
+/* A slab is made out of the room that has woken a request, which meanwhile finds none. */
+static void *lend_and_go_on(size_t size)
+{
+    lender.alloc = NULL;
+    go_on(&waiters[0]);
+    assert_false(waiters[0].is_served);
+    return lend_memory(size);
+}
+
+static void ask_for_block(struct waiter *self)
+{
+    self->addr = (vmem_addr_t)(uintptr_t)vmem_heap_alloc(blocks.heap, 200, VMEM_SLEEP);
+}
+
+static void a_slab_that_another_makes_wakes(void **state)
+{
+    vmem_t *arena = make_memory(MEMORY);
+    struct waiter *waiter;
+    void *block;
+
+    (void)state;
+    blocks.heap = make_heap(arena);
+    waiter_count = 0;
+    take_all(arena, MEMORY_QUANTUM, 0);
+    waiter = start(ask_for_block);
+    give_one();
+    hold_blocks(1024); /* for a node of the map, it asks for a page */
+    lender.alloc = lend_and_go_on;
+    block = vmem_heap_alloc(blocks.heap, 200, 0);
+    assert_null(lender.alloc);
+    go_on(waiter);
+    assert_true(waiter->is_served && waiter->addr != 0 && block != NULL);
+    vmem_heap_free(blocks.heap, block);
+    vmem_heap_free(blocks.heap, (void *)(uintptr_t)waiter->addr);
+    release_blocks();
+    done(blocks.heap);
 }
 
 /* A class that had no cache when the request came: it is served all the same. */
@@ -1766,6 +1812,7 @@ int main(void)
 
         ON_ALL(tags_that_come_back_wake),
         ONCE(heaps_and_id_spaces_wait_for_memory_as_well),
+        WITH_AND_WITHOUT(a_slab_that_another_makes_wakes),
         WITH_AND_WITHOUT(a_block_freed_wakes_who_came_before_its_class_was_made),
 
         ON_ALL(an_arena_that_is_waited_for_is_busy),
