@@ -238,6 +238,63 @@ int vmem_create(const struct vmem_params *params, vmem_t **arenap)
     return 0;
 }
 
+/*
+ * Counters
+ */
+
+/* The largest free segment, which may take long to find, only where it is wanted. */
+static void count(vmem_t *arena, bool largest, struct vmem_stats *stats)
+{
+    unsigned long state = vmem_port_lock(&arena->lock);
+
+    stats->in_use = arena->in_use;
+    stats->total = arena->total;
+    stats->free = arena->total - arena->in_use;
+    stats->imported = arena->imported;
+    stats->largest_free = 0;
+    if (largest)
+        stats->largest_free =
+            vmem_is_ordered(arena) ? vmem_tree_largest(arena->tree) : vmem_freelist_largest(arena);
+    stats->segments = arena->hash.count;
+    stats->spans = arena->span_count;
+    stats->allocs = arena->hash.count + arena->frees - arena->splits;
+    stats->frees = arena->frees;
+    stats->fails = arena->fails;
+    stats->imports = arena->import_count;
+    stats->releases = arena->release_count;
+    stats->waits = arena->waits;
+    stats->waiting = arena->awaited;
+    vmem_port_unlock(&arena->lock, state);
+    if (arena->qcaches != NULL)
+        vmem_quantum_stat(arena, stats);
+
+    /* Spans that make up the whole address space add up to 2^64, which is 0. */
+    if (stats->spans > 0 && stats->total == 0) {
+        stats->total = VMEM_ADDR_MAX;
+        if (stats->segments == 0)
+            stats->free = VMEM_ADDR_MAX;
+        else if (stats->in_use == 0)
+            stats->in_use = VMEM_ADDR_MAX;
+    }
+}
+
+void vmem_stat(vmem_t *arena, struct vmem_stats *stats)
+{
+    count(arena, true, stats);
+}
+
+static vmem_size_t used(vmem_t *arena)
+{
+    struct vmem_stats stats;
+
+    count(arena, false, &stats);
+    return stats.in_use;
+}
+
+/*
+ * Destruction
+ */
+
 /* Takes every span out of an idle arena, and releases those that were imported. */
 static void release_spans(vmem_t *arena)
 {
@@ -251,21 +308,6 @@ static void release_spans(vmem_t *arena)
         if (imported)
             vmem_span_release(arena, addr, size);
     }
-}
-
-static vmem_size_t used(vmem_t *arena)
-{
-    struct vmem_stats stats;
-    unsigned long state;
-
-    if (arena->qcaches != NULL) { /* what waits in them counts as free */
-        vmem_stat(arena, &stats);
-        return stats.in_use;
-    }
-    state = vmem_port_lock(&arena->lock);
-    stats.in_use = arena->hash.count != 0 && arena->in_use == 0 ? VMEM_ADDR_MAX : arena->in_use;
-    vmem_port_unlock(&arena->lock, state);
-    return stats.in_use;
 }
 
 int vmem_destroy(vmem_t *arena)
@@ -296,41 +338,4 @@ int vmem_destroy(vmem_t *arena)
         leave(arena->source);
     dismantle(arena);
     return 0;
-}
-
-/*
- * Counters
- */
-
-void vmem_stat(vmem_t *arena, struct vmem_stats *stats)
-{
-    unsigned long state = vmem_port_lock(&arena->lock);
-
-    stats->in_use = arena->in_use;
-    stats->total = arena->total;
-    stats->free = arena->total - arena->in_use;
-    stats->imported = arena->imported;
-    stats->largest_free =
-        vmem_is_ordered(arena) ? vmem_tree_largest(arena->tree) : vmem_freelist_largest(arena);
-    stats->segments = arena->hash.count;
-    stats->spans = arena->span_count;
-    stats->allocs = arena->hash.count + arena->frees - arena->splits;
-    stats->frees = arena->frees;
-    stats->fails = arena->fails;
-    stats->imports = arena->import_count;
-    stats->releases = arena->release_count;
-    stats->waits = arena->waits;
-    stats->waiting = arena->awaited;
-    vmem_port_unlock(&arena->lock, state);
-    if (arena->qcaches != NULL)
-        vmem_quantum_stat(arena, stats);
-
-    /* Spans that make up the whole address space add up to 2^64, which is 0. */
-    if (stats->spans > 0 && stats->total == 0) {
-        stats->total = VMEM_ADDR_MAX;
-        if (stats->segments == 0)
-            stats->free = VMEM_ADDR_MAX;
-        else if (stats->in_use == 0)
-            stats->in_use = VMEM_ADDR_MAX;
-    }
 }

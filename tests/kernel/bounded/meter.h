@@ -9,7 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <vmem/vmem.h>
-#include VMEM_PORT_HEADER
 
 /* What is measured, in the order in which it is printed. */
 enum operation {
@@ -28,6 +27,8 @@ enum operation {
     SPLIT,
     STAT,
     REAP,
+    REAP_ALL,
+    DESTROY,
     ADD_LARGER,
     OBJECT_GROWING,
     OBJECT_RANDOM,
@@ -35,6 +36,7 @@ enum operation {
     OBJECT_SHRINKING,
     OBJECT_TRIM,
     OBJECT_REAP,
+    OBJECT_STAT,
     SLAB_GROWING,
     SLAB_RANDOM,
     SLAB_SHRINKING,
@@ -55,9 +57,6 @@ enum operation {
     ORDERED_FIRST,
     ORDERED_NEXT,
     ORDERED_FREE,
-    REAP_ALL,
-    DESTROY,
-    OBJECT_STAT,
     ALLOC_NEXT,
     ALLOC_REFUSED,
     STAT_HOLES,
@@ -75,8 +74,12 @@ void meter_init(void);
 void meter_size(unsigned size);
 void measure(enum operation operation);
 
-/* Whose lock this is; until 16 others have been named. */
-void meter_know(const vmem_port_lock_t *lock, enum lock_kind kind);
+/*
+ * Whose lock this is; until 16 others have been named. The lock is the library's: what boots this
+ * kernel has a port of its own (examples/ports), so no file sees both.
+ */
+struct meter_lock;
+void meter_know(const struct meter_lock *lock, enum lock_kind kind);
 
 /* Prints the table of `sizes` columns, from 10^2 on; false: something grows that must not. */
 bool meter_print(unsigned sizes);

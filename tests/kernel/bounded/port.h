@@ -26,9 +26,10 @@ static inline uintptr_t vmem_port_self(void)
 }
 
 /* So many CPUs there might be; there is one. */
-#ifndef VMEM_PORT_CPUS
-#define VMEM_PORT_CPUS 1
+#ifndef BOUNDED_CPUS
+#define BOUNDED_CPUS 1
 #endif
+#define VMEM_PORT_CPUS BOUNDED_CPUS
 
 static inline unsigned vmem_port_pin(unsigned long *state)
 {
