@@ -430,9 +430,42 @@ void *vmem_cache_alloc(vmem_cache_t *cache, unsigned flags)
     return alloc_slowly(cache, flags, (uintptr_t)__builtin_return_address(0));
 }
 
+/* What the slabs know to be wrong with giving back an address: object *indexp of a slab, or in none
+ * (NULL). With the lock. */
+static enum vmem_fault_kind wrong_object(const vmem_cache_t *cache, const struct vmem_slab *slab,
+                                         vmem_addr_t addr, uint32_t *indexp)
+{
+    if (slab == NULL)
+        return VMEM_FAULT_FOREIGN;
+    if (!vmem_slab_object(cache, slab, addr, indexp) ||
+        vmem_slab_object_at(cache, slab, *indexp) != addr)
+        return VMEM_FAULT_MISALIGNED;
+    return vmem_slab_bit(slab->map, *indexp) ? VMEM_FAULT_DOUBLE_FREE : VMEM_FAULT_NONE;
+}
+
+/*
+ * What is wrong with a free that the magazine does not take at once: an object that was freed just
+ * before may be on top of it, or back in its slab, or even its slab be gone.
+ */
+static enum vmem_fault_kind wrong_free(vmem_cache_t *cache, vmem_addr_t addr)
+{
+    enum vmem_fault_kind kind = VMEM_FAULT_DOUBLE_FREE;
+    unsigned long state;
+    uint32_t i;
+
+    if (vmem_magazine_has_on_top(cache, addr))
+        return kind;
+    state = vmem_port_lock(&cache->lock);
+    kind = wrong_object(cache, vmem_slab_find(cache, addr), addr, &i);
+    vmem_port_unlock(&cache->lock, state);
+    return kind;
+}
+
 static __attribute__((noinline)) void free_slowly(vmem_cache_t *cache, vmem_addr_t addr,
                                                   uintptr_t caller)
 {
+    enum vmem_fault_kind kind;
+
     if (cache == NULL || addr == 0) {
         (void)vmem_fault_named(
             cache != NULL ? cache->name : NULL, VMEM_FAULT_PARAMETER, "vmem_cache_free",
@@ -443,12 +476,12 @@ static __attribute__((noinline)) void free_slowly(vmem_cache_t *cache, vmem_addr
     if (!vmem_cache_note_back(cache, addr, cache->size, "vmem_cache_free", caller))
         return;
 #endif
-    if (vmem_magazine_has_on_top(cache, addr)) {
+    kind = wrong_free(cache, addr);
+    if (kind != VMEM_FAULT_NONE) {
         struct vmem_object object;
 
         (void)vmem_cache_find(cache, addr, &object);
-        vmem_cache_report(cache, VMEM_FAULT_DOUBLE_FREE, "vmem_cache_free", addr, cache->size,
-                          &object, caller);
+        vmem_cache_report(cache, kind, "vmem_cache_free", addr, cache->size, &object, caller);
         return;
     }
     vmem_cache_put(cache, addr, "vmem_cache_free", caller);
@@ -570,19 +603,6 @@ void vmem_cache_note_out(vmem_cache_t *cache, vmem_addr_t addr, uintptr_t caller
     vmem_port_unlock(&cache->lock, state);
 }
 
-/* What is wrong with giving back the object i of a slab, at addr. */
-static enum vmem_fault_kind wrong_object(const vmem_cache_t *cache, const struct vmem_slab *slab,
-                                         vmem_addr_t addr, uint32_t *indexp)
-{
-    if (slab == NULL)
-        return VMEM_FAULT_FOREIGN;
-    if (!vmem_slab_object(cache, slab, addr, indexp) ||
-        vmem_slab_object_at(cache, slab, *indexp) != addr)
-        return VMEM_FAULT_MISALIGNED;
-    return vmem_slab_bit(vmem_slab_out_map(cache, slab), *indexp) ? VMEM_FAULT_NONE
-                                                                  : VMEM_FAULT_DOUBLE_FREE;
-}
-
 bool vmem_cache_note_back(vmem_cache_t *cache, vmem_addr_t addr, vmem_size_t size, const char *call,
                           uintptr_t caller)
 {
@@ -592,6 +612,8 @@ bool vmem_cache_note_back(vmem_cache_t *cache, vmem_addr_t addr, vmem_size_t siz
     uint32_t i = 0;
     enum vmem_fault_kind kind = wrong_object(cache, slab, addr, &i);
 
+    if (kind == VMEM_FAULT_NONE && !vmem_slab_bit(vmem_slab_out_map(cache, slab), i))
+        kind = VMEM_FAULT_DOUBLE_FREE;
     if (kind == VMEM_FAULT_NONE)
         vmem_slab_clear_bit(vmem_slab_out_map(cache, slab), i);
     vmem_port_unlock(&cache->lock, state);

@@ -107,7 +107,7 @@ static void put_conversion(const struct conversion *conversion, char letter, va_
 }
 
 /* Who prints: the address of the CPU's structure. A trap in the middle goes on without the lock. */
-static vmem_port_lock_t print_lock = VMEM_PORT_LOCK_INIT;
+static struct port_lock print_lock = PORT_LOCK_INIT;
 static const struct percpu *printing;
 
 static void print_all(const char *format, va_list *arguments)
@@ -127,7 +127,7 @@ void print(const char *format, ...)
 {
     const struct percpu *self = port_percpu();
     const bool is_nested = __atomic_load_n(&printing, __ATOMIC_RELAXED) == self;
-    const unsigned long state = is_nested ? 0 : vmem_port_lock(&print_lock);
+    const unsigned long state = is_nested ? 0 : port_lock(&print_lock);
     va_list arguments;
     __atomic_store_n(&printing, self, __ATOMIC_RELAXED);
     va_start(arguments, format);
@@ -135,7 +135,7 @@ void print(const char *format, ...)
     va_end(arguments);
     if (!is_nested) {
         __atomic_store_n(&printing, NULL, __ATOMIC_RELAXED);
-        vmem_port_unlock(&print_lock, state);
+        port_unlock(&print_lock, state);
     }
 }
 

@@ -31,10 +31,10 @@ set(KERNEL_FLAGS_x86_64 -m64 -mcmodel=kernel -mno-red-zone -mgeneral-regs-only)
 set(KERNEL_FLAGS_i386 -m32 -march=i686 -mgeneral-regs-only)
 set(KERNEL_FLAGS_aarch64 -mgeneral-regs-only -mno-outline-atomics)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
-    set(csr _zicsr) # which clang takes for granted until version 17
+    set(csr _zicsr) # which clang takes for granted, and until version 17 does not know
 endif()
-set(KERNEL_FLAGS_riscv64 -march=rv64imac${csr} -mabi=lp64 -mcmodel=medany)
-set(KERNEL_FLAGS_riscv32 -march=rv32imac${csr} -mabi=ilp32 -mcmodel=medany)
+set(KERNEL_FLAGS_riscv64 -march=rv64imac${csr} -mabi=lp64 -mcmodel=medany -mno-relax)
+set(KERNEL_FLAGS_riscv32 -march=rv32imac${csr} -mabi=ilp32 -mcmodel=medany -mno-relax)
 
 set(KERNEL_FLAGS -ffreestanding -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables
     -fcf-protection=none -O2 -g)
@@ -45,13 +45,13 @@ else()
     set(KERNEL_LINKER -fuse-ld=lld)
 endif()
 
-# The port of kernels: one that needs another sets this anew.
+# The port of examples/ports, for several CPUs, with VMEM_SLEEP.
 set(KERNEL_PORT "VMEM_PORT_HEADER=\"smp.h\"" VMEM_CONFIG_SLEEP=1)
 
 # vmem_kernel(<target> <architecture> <source>...)
 #
 # An ELF file that QEMU boots by -kernel. Its sources define kernel_main() and
-# what page tables are made of.
+# what page tables are made of. Its definitions are to name its port: ${KERNEL_PORT}, or its own.
 function(vmem_kernel target architecture)
     set(common console.c cpus.c string.c ${KERNEL_SOURCES_${architecture}})
     list(TRANSFORM common PREPEND "${DEMO_DIR}/")
@@ -62,7 +62,6 @@ function(vmem_kernel target architecture)
     add_executable(${target} ${ARGN} ${common})
     target_link_libraries(${target} PRIVATE vmem::sources)
     target_include_directories(${target} PRIVATE "${DEMO_DIR}/../ports")
-    target_compile_definitions(${target} PRIVATE ${KERNEL_PORT})
     target_compile_options(${target} PRIVATE ${KERNEL_FLAGS} ${KERNEL_FLAGS_${architecture}}
         "$<$<COMPILE_LANGUAGE:C>:${VMEM_WARNINGS}>")
     target_link_options(${target} PRIVATE ${KERNEL_FLAGS_${architecture}} ${KERNEL_LINKER}

@@ -87,7 +87,7 @@ struct tables {
     unsigned count;
 };
 
-static vmem_port_lock_t paging_lock = VMEM_PORT_LOCK_INIT;
+static struct port_lock paging_lock = PORT_LOCK_INIT;
 static struct tables *at_hand; /* of who has the lock; NULL: at boot */
 
 static void tables_put(struct tables *tables, uint64_t *table)
@@ -125,7 +125,7 @@ static void tables_free(struct tables *tables)
 
 static unsigned long paging_begin(struct tables *tables)
 {
-    const unsigned long state = vmem_port_lock(&paging_lock);
+    const unsigned long state = port_lock(&paging_lock);
     at_hand = tables;
     return state;
 }
@@ -133,7 +133,7 @@ static unsigned long paging_begin(struct tables *tables)
 static void paging_end(unsigned long state)
 {
     at_hand = NULL;
-    vmem_port_unlock(&paging_lock, state);
+    port_unlock(&paging_lock, state);
 }
 
 bool page_table_alloc(uint64_t *physical)

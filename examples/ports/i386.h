@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * i386.h - what smp.h needs of the processor. Each architecture has these functions, in this order.
+ * i386.h - what percpu.h needs of the processor. Each architecture has these functions, in this
+ * order.
  *
  * For one CPU, without a register that points to its structure: port_only_cpu does, which the
  * kernel defines. With several, it is the base of %gs or %fs, which comes from a segment's

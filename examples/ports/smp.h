@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * smp.h - a port for a kernel with interrupts and several CPUs: copy it, with the header of your
- * architecture beside it, and name it in VMEM_PORT_HEADER. It uses nothing of the kernel around it.
+ * smp.h - a port for a kernel with interrupts and several CPUs: copy it, with percpu.h and the
+ * header of your architecture beside it, and name it in VMEM_PORT_HEADER. It uses nothing of the
+ * kernel around it.
  *
  *     lock   a spin lock that disables interrupts and says how they were
  *     pin    a counter in the CPU's structure, which the scheduler respects: while it is not 0,
@@ -23,55 +24,21 @@
 
 #include <vmem/port.h>
 
-#if defined(__x86_64__)
-#include "x86_64.h"
-#elif defined(__i386__)
-#include "i386.h"
-#elif defined(__aarch64__)
-#include "aarch64.h"
-#elif defined(__riscv)
-#include "riscv.h"
-#else
-#error "no header for this architecture: write one like those beside this file"
-#endif
+#include "percpu.h"
 
-/* The most CPUs that there can be. */
-#define VMEM_PORT_CPUS 8
+/* Level 1: the lock, and who is running. */
 
-/*
- * What a CPU knows of itself. A register points to it from the first call of the library on: that
- * is before the kernel knows how many CPUs there are, and long before vmem_cpus_online().
- */
-struct percpu {
-    struct percpu *self; /* first: x86_64.h finds it by its place */
-    unsigned index;      /* VMEM_PORT_CPUS until the CPU is set up */
-    unsigned interrupts; /* handlers that run on it, one above the other */
-    unsigned pinned;     /* its scheduler leaves it alone */
-};
-
-/* Level 1: the lock. Test and test and set: of 32 bits, which any machine can exchange. */
-
-typedef struct port_lock {
-    uint32_t held;
-} vmem_port_lock_t;
-
-/* clang-format off */
-#define VMEM_PORT_LOCK_INIT {0}
-/* clang-format on */
+typedef struct port_lock vmem_port_lock_t;
+#define VMEM_PORT_LOCK_INIT PORT_LOCK_INIT
 
 static inline unsigned long vmem_port_lock(vmem_port_lock_t *lock)
 {
-    const unsigned long state = port_irq_save();
-    while (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE) != 0)
-        while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED) != 0)
-            port_relax();
-    return state;
+    return port_lock(lock);
 }
 
 static inline void vmem_port_unlock(vmem_port_lock_t *lock, unsigned long state)
 {
-    __atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
-    port_irq_restore(state);
+    port_unlock(lock, state);
 }
 
 static inline uintptr_t vmem_port_self(void)
@@ -81,6 +48,8 @@ static inline uintptr_t vmem_port_self(void)
 }
 
 /* Level 3: CPUs. */
+
+#define VMEM_PORT_CPUS PORT_CPUS
 
 static inline unsigned vmem_port_pin(unsigned long *state)
 {
@@ -100,7 +69,7 @@ static inline void vmem_port_unpin(unsigned long state)
     port_percpu()->pinned--; /* THREADS: at 0, let the scheduler do what it had to put off */
 }
 
-/* Optional: waiting. With interrupts enabled, since it may be a handler that frees. */
+/* Level 4: waiting. With interrupts enabled, since it may be a handler that frees. */
 
 #define VMEM_PORT_WAITS
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * x86_64.h - what smp.h needs of the processor. Each architecture has these functions, in this
+ * x86_64.h - what percpu.h needs of the processor. Each architecture has these functions, in this
  * order.
  *
  * The CPU's structure is found through the base of %gs, and begins with its own address, since

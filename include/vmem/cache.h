@@ -143,9 +143,10 @@ void *vmem_cache_alloc(vmem_cache_t *cache, unsigned flags);
  * With VMEM_CONFIG_DEBUG every misuse is reported and nothing changes: VMEM_FAULT_DOUBLE_FREE,
  * VMEM_FAULT_MISALIGNED (inside an object), VMEM_FAULT_FOREIGN (in no slab of this cache), with who
  * allocated it (unless it takes more than a page to record that for a slab). Without, an object
- * freed twice in a row is, NULL is (VMEM_FAULT_PARAMETER), and the rest when the magazine is
- * emptied into the slabs. O(1), as for vmem_cache_alloc(). Calls pages, and destruct and release
- * where a slab becomes empty and enough empty ones are kept.
+ * freed twice in a row is (as VMEM_FAULT_FOREIGN where its slab has gone back meanwhile), NULL is
+ * (VMEM_FAULT_PARAMETER), and the rest when the magazine is emptied into the slabs. O(1), as for
+ * vmem_cache_alloc(). Calls pages, and destruct and release where a slab becomes empty and enough
+ * empty ones are kept.
  */
 void vmem_cache_free(vmem_cache_t *cache, void *object);
 

@@ -151,7 +151,7 @@ void vmem_port_fault(const struct vmem_fault *fault);
  * what can live with a no (a larger hash). Called without a lock, perhaps by several
  * threads at once, but never by one that is inside it already. So it may allocate
  * from any arena, the one that ran out of tags included: one allocation at a time,
- * through any chain of imports, is sure to find its tags. A hook that refuses gives
+ * through a chain of imports, is sure to find its tags. A hook that refuses gives
  * back first what it allocated. 64-bit: the pages may lie in up to 63
  * regions of 2 GiB, aligned to that; a page from one more region is given back
  * and counts as refused.

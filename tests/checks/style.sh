@@ -26,6 +26,7 @@ expect "clang-format" clang-format --dry-run --Werror "${sources[@]}"
 expect "a licence line in each file" has_licence
 expect "no notes to oneself" no_match 'TODO|FIXME|XXX' "${sources[@]}" README.md docs/*.md
 expect "no tabs, no trailing blanks" no_match $'\t|[ \t]$' "${sources[@]}"
-expect "shellcheck" shellcheck -x -P SCRIPTDIR cmake/setup.sh .ci/run tests/checks/*.sh tests/consume/*.sh tests/malloc/*.sh
+expect "shellcheck" shellcheck -x -P SCRIPTDIR cmake/setup.sh .ci/run tests/checks/*.sh tests/consume/*.sh tests/malloc/*.sh \
+    tests/explore/*.sh tests/kernel/*.sh examples/kernel/*.sh
 expect "no source includes a source" no_match '#include.*\.c[">]' src/*.c src/*.h
 summary

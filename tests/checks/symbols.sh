@@ -20,8 +20,8 @@ names_are_ours() {
     llvm-nm "$work"/o/*.o | awk 'NF == 2 { print $2 }' | sort -u >"$work/needs"
     llvm-nm -g "$work"/o/*.o | awk 'NF == 3 { print $3 }' | sort -u >"$work/has"
     comm -23 "$work/needs" "$work/has" >"$work/outside"
-    # (.TOC. is no function: the PowerPC ABI's own table.)
-    if grep -vxE 'mem(cpy|move|set|cmp)|vmem_port_(fault|pages_alloc|pages_free)|\.TOC\.' \
+    # (.TOC. is no function: the PowerPC ABI's own table. port_only_cpu: of examples/ports/i386.h.)
+    if grep -vxE 'mem(cpy|move|set|cmp)|vmem_port_(fault|pages_alloc|pages_free)|\.TOC\.|port_only_cpu' \
         "$work/outside"; then
         echo "^ needed, and not memcpy, memmove, memset, memcmp or a hook"
         return 1
@@ -70,5 +70,19 @@ for target in "${targets[@]}"; do
         # shellcheck disable=SC2086 # lists of words
         expect "$target $defines" build $target $defines
     done
+done
+
+# The same with the port of examples/ports: locks, magazines for many CPUs, requests that wait.
+smp=("-DVMEM_PORT_HEADER=\"smp.h\"" "-I$PWD/examples/ports" -DVMEM_CONFIG_SLEEP=1)
+for target in "${targets[@]}"; do
+    case $target in
+    *x86_64* | *i386-none* | *aarch64-* | *riscv* | "gcc -m"*)
+        if [[ $target = *-gcc* ]]; then # whose assembler wants to be told of the CSRs
+            target=${target/rv64imac/rv64imac_zicsr}
+        fi
+        # shellcheck disable=SC2086 # a list of words
+        expect "$target, smp.h" build $target "${smp[@]}"
+        ;;
+    esac
 done
 summary

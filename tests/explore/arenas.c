@@ -233,19 +233,30 @@ static void reap_alloc(void)
     give(arena, held[1], 1);
 }
 
-static void reap_set_up(void)
+/* A page for tags is lent, and hardly used: by what `make_tags` makes. */
+static void use_lent_page(void (*make_tags)(void))
 {
     vmem_t *ballast = make("ballast", 0, 0, NULL);
     vmem_addr_t spans = 0;
 
     while (page_hook.lent < 4) /* spans take tags, but no place in the hash */
         demand(vmem_add(ballast, 1000 + 2 * spans++, 1, 0) == 0);
+    make_tags();
+    demand(vmem_destroy(ballast) == 0);
+}
+
+static void make_segments(void)
+{
     arena = make("arena", 10, 8, NULL);
     held[1] = take(arena, 1);
     held[2] = take(arena, 1);
     held[3] = take(arena, 1);
     give(arena, held[2], 1);
-    demand(vmem_destroy(ballast) == 0);
+}
+
+static void reap_set_up(void)
+{
+    use_lent_page(make_segments);
     watch(arena);
     fiber(0, reap_alloc);
     fiber(1, reap_arena);
@@ -256,6 +267,36 @@ static void reap_finish(void)
     give(arena, held[0], 1);
     give(arena, held[3], 1);
     demand(vmem_destroy(arena) == 0);
+}
+
+/* The same in an arena that imports: a span that is to be kept is moved. */
+
+static void free_span(void)
+{
+    give(arena, held[0], 1);
+}
+
+static void make_spans(void)
+{
+    source = make("source", 10, 8, NULL);
+    arena = make("child", 0, 0, source);
+    held[0] = take(arena, 1);
+    held[1] = take(arena, 1);
+}
+
+static void reap_kept_set_up(void)
+{
+    use_lent_page(make_spans);
+    watch(source);
+    watch(arena);
+    fiber(0, free_span);
+    fiber(1, reap_arena);
+}
+
+static void reap_kept_finish(void)
+{
+    give(arena, held[1], 1);
+    destroy_both();
 }
 
 /*
@@ -398,6 +439,7 @@ const struct scenario arena_scenarios[] = {
      release_finish},
     {"release-reap", "the same, and a reap", release_reap_set_up, release_finish},
     {"reap", "tags are moved while another allocates and frees", reap_set_up, reap_finish},
+    {"reap-kept", "tags are moved while a span becomes empty", reap_kept_set_up, reap_kept_finish},
     {"hash", "the hash grows while two allocate", grow_set_up, grow_finish},
     {"hash-reap", "the same, and a reap", grow_reap_set_up, grow_finish},
     {"destroy-reap", "an arena is destroyed while all are reaped", destroy_reap_set_up,

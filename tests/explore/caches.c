@@ -154,6 +154,25 @@ static void exchange_three_set_up(void)
     fiber(0, overflow_and_back);
 }
 
+/* The first use of the cache on a CPU, by two threads of it, and by one elsewhere. */
+
+static void use_first(void)
+{
+    put(2);
+    get(1);
+}
+
+static void first_set_up(void)
+{
+    make_cache(0);
+    get(6);
+    for (unsigned i = 0; i < 3; i++)
+        hand_over(i, 2);
+    fiber(0, use_first);
+    fiber(0, use_first);
+    fiber(1, use_first);
+}
+
 /*
  * Resize: the next visit to the depot but one is that at which the magazines grow, while they are
  * exchanged.
@@ -442,6 +461,7 @@ const struct scenario cache_scenarios[] = {
     {"exchange", "two CPUs exchange magazines at the depot", exchange_set_up, finish},
     {"exchange-three", "the same, and a second thread on one of them", exchange_three_set_up,
      finish},
+    {"first-use", "three first use a cache, on two CPUs", first_set_up, finish},
     {"resize", "magazines grow while they are exchanged", resize_set_up, resize_finish},
     {"resize-reap", "the same, and a reap, which shrinks them", resize_reap_set_up, resize_finish},
     {"cache-reap", "a cache is reaped while another CPU uses it", reap_set_up, finish},

@@ -1,3 +1,4 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # found.sh <explorer> <scenario> <kind of failure>: it is found, and found again by its schedule.
 explorer=$1 scenario=$2 kind=$3

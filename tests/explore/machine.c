@@ -61,10 +61,12 @@ static vmem_t *watched[WATCHED_MAX];
 static unsigned watched_count;
 
 /* What no restoring may reach. */
-static struct {
+struct contexts {
     ucontext_t fibers[FIBERS_MAX + 1];
     char stacks[FIBERS_MAX][STACK_SIZE];
-} * contexts;
+};
+
+static struct contexts *contexts;
 
 /*
  * Failure
@@ -317,7 +319,7 @@ void explore_unpin(unsigned long state)
         fail("discipline", "a lock that was taken while pinned outlasts the pin");
     f->pinned = false;
     cpu_users[f->cpu]--;
-    if (f->roams)
+    if (f->roams && f->depth == 0)
         f->cpu = (f->cpu + 1) % VMEM_PORT_CPUS;
     at_hook("unpin", NULL);
 }

@@ -505,16 +505,25 @@ static void bring_memory(void)
     give(source, held[0], 1);
 }
 
+static vmem_t *make_short(void)
+{
+    const struct vmem_params params = {.name = "child",
+                                       .quantum = 1,
+                                       .source = source,
+                                       .import = import_short,
+                                       .release = release_short};
+    vmem_t *child = NULL;
+
+    demand(vmem_create(&params, &child) == 0);
+    return child;
+}
+
 static void short_set_up(void)
 {
-    struct vmem_params params = {
-        .name = "child", .quantum = 1, .import = import_short, .release = release_short};
-
     source = make("source", 10, 4, NULL);
     held[0] = take_sure(source, 1);
-    params.source = source;
-    demand(vmem_create(&params, &arena) == 0);
-    demand(vmem_create(&params, &other) == 0);
+    arena = make_short();
+    other = make_short();
     watch(source);
     watch(arena);
     watch(other);
@@ -528,6 +537,30 @@ static void short_finish(void)
     give(arena, held[4], 1);
     give(other, held[5], 1);
     demand(vmem_destroy(other) == 0);
+    destroy_both();
+}
+
+/* What only the hook knows of is found once the arena is reaped, as vmem.h says. */
+
+static void bring_memory_and_reap(void)
+{
+    has_memory = true;
+    vmem_reap(arena);
+}
+
+static void reap_set_up(void)
+{
+    source = make("source", 10, 4, NULL);
+    arena = make_short();
+    watch(source);
+    watch(arena);
+    fiber(0, await_short);
+    fiber(1, bring_memory_and_reap);
+}
+
+static void reap_finish(void)
+{
+    give(arena, held[4], 1);
     destroy_both();
 }
 
@@ -652,6 +685,8 @@ const struct scenario waiter_scenarios[] = {
      slab_finish},
     {"wait-quantum", "one waits for a unit that another CPU has", quantum_set_up, quantum_finish},
     {"wait-chain", "one waits at the end of a chain of imports", chain_set_up, chain_finish},
+    {"wait-reap", "one waits for what stands behind an import hook, and one reaps", reap_set_up,
+     reap_finish},
     {"wait-shrink", "two wait, a segment shrinks", shrink_set_up, shrink_finish},
     {"wait-destroy", "an arena that is waited for is to be destroyed", destroy_set_up,
      destroy_finish},

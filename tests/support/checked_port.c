@@ -6,16 +6,15 @@
 
 #include <stddef.h>
 
-enum { SLEEPERS_MAX = 4, WAITS_MAX = 1000 };
+enum { SLEEPERS_MAX = 16, WAITS_MAX = 1000 };
 
 static struct discipline self;
 
-/* Requests that wait at the moment, each while the others of the one before are played. */
+/* Requests that wait at the moment: a place with NULL is free. */
 static struct {
     const uint32_t *woken;
     bool told;
 } sleepers[SLEEPERS_MAX];
-static unsigned sleeper_count;
 
 unsigned long checked_port_locks;
 uintptr_t checked_port_thread = 1;
@@ -87,15 +86,19 @@ static void play_others(void)
 
 void vmem_port_wait(const uint32_t *woken)
 {
-    unsigned i = sleeper_count++;
+    unsigned i = 0;
 
-    if (++checked_port_waits == WAITS_MAX || sleeper_count == SLEEPERS_MAX)
+    if (++checked_port_waits == WAITS_MAX)
         discipline_violation("a request waits for ever: it is woken, and woken", "");
+    while (i < SLEEPERS_MAX && sleepers[i].woken != NULL)
+        i++;
+    if (i == SLEEPERS_MAX)
+        discipline_violation("more requests wait than the test can play", "");
     sleepers[i].woken = woken;
     sleepers[i].told = *woken != 0;
     if (*woken == 0)
         play_others();
-    sleeper_count--;
+    sleepers[i].woken = NULL;
     if (*woken == 0 && !checked_port_returns_early)
         discipline_violation("a wakeup is lost: others did what they do, and nobody woke it", "");
     if (*woken != 0 && !sleepers[i].told)
@@ -105,6 +108,6 @@ void vmem_port_wait(const uint32_t *woken)
 void vmem_port_wake(const uint32_t *woken)
 {
     checked_port_wakes++;
-    for (unsigned i = 0; i < sleeper_count; i++)
+    for (unsigned i = 0; i < SLEEPERS_MAX; i++)
         sleepers[i].told = sleepers[i].told || sleepers[i].woken == woken;
 }

@@ -321,6 +321,56 @@ static void use_memory(struct worker *self)
         uses[below(self, LENGTH(uses))](self);
 }
 
+/* All the memory, some of which waits in the magazines of one who only frees, and then no more. */
+
+static struct {
+    unsigned ready, served;
+} last;
+
+static void free_slowly(struct worker *self)
+{
+    struct object *held[2 * SOME];
+    struct tally tally = {0};
+    size_t count = 0;
+
+    while (count < LENGTH(held))
+        held[count++] = object_take(&store.objects, &tally, self->number);
+    while (count > SOME)
+        object_give(&store.objects, &tally, held[--count], self->number);
+    __atomic_store_n(&last.ready, 1, __ATOMIC_RELEASE);
+    while (waits(store.memory) == 0)
+        (void)sched_yield();
+    while (count > 0)
+        object_give(&store.objects, &tally, held[--count], self->number);
+    tally_add(&store.objects.tally, &tally);
+    while (__atomic_load_n(&last.served, __ATOMIC_ACQUIRE) == 0)
+        (void)sched_yield();
+}
+
+static void want_all(struct worker *self)
+{
+    vmem_addr_t addr;
+
+    (void)self;
+    while (__atomic_load_n(&last.ready, __ATOMIC_ACQUIRE) == 0)
+        (void)sched_yield();
+    demand(vmem_alloc(store.memory, PAGES * MEMORY_PAGE, VMEM_SLEEP, &addr) == 0);
+    vmem_free(store.memory, addr, PAGES * MEMORY_PAGE);
+    __atomic_store_n(&last.served, 1, __ATOMIC_RELEASE);
+}
+
+static void wait_for_the_last(void)
+{
+    const struct role roles[] = {{1, free_slowly, NULL}, {1, want_all, NULL}};
+
+    store.memory = memory_create(PAGES);
+    store.objects = (struct objects){.size = 1000};
+    objects_create(&store.objects, store.memory, "objects");
+    run(roles, LENGTH(roles));
+    objects_destroy(&store.objects);
+    memory_destroy(store.memory);
+}
+
 static void wait_for_memory(void)
 {
     const struct role role = {5, use_memory, NULL};
@@ -344,6 +394,7 @@ void scenario_sleep(void)
     wait_in_turn();
     wait_all_over();
     wait_for_numbers();
+    wait_for_the_last();
     patient = false; /* a round may come to a magazine in the moment in which that is asked for */
     wait_for_memory();
 }

@@ -3,9 +3,8 @@
  * test_sleep.c - VMEM_SLEEP: requests that wait for room, and what wakes them.
  *
  * There is one thread, so while a request waits, the port calls a function of the test's, which
- * plays the others: a wakeup that is lost is found when that function returns. A request that would
- * stand behind another cannot be played, as it would wait for ever; tests/explore and tests/threads
- * have those.
+ * plays the others: a wakeup that is lost is found when that function returns. Where several wait
+ * for the same, each runs on a stack of its own.
  */
 #include "support.h"
 
@@ -16,6 +15,7 @@
 #include <vmem/heap.h>
 
 #include <string.h>
+#include <ucontext.h>
 
 enum { MEMORY = 1 << 16 };
 
@@ -1223,6 +1223,284 @@ static void ids_that_can_never_be_had_are_refused_at_once(void **state)
 }
 
 /*
+ * Several requests that wait for the same. Each has a stack of its own, on which it runs until it
+ * waits; and when the test says so, it goes on. So all of this is still played by one thread.
+ */
+
+enum { WAITERS_MAX = 12, STACK_WORDS = 8192 };
+struct waiter {
+    void (*ask)(struct waiter *self);
+    vmem_t *arena;
+    struct vmem_constraints window;
+    vmem_size_t size;
+    vmem_addr_t addr; /* which it got */
+    bool is_served;
+    ucontext_t context;
+    uintptr_t stack[STACK_WORDS];
+};
+static struct waiter waiters[WAITERS_MAX];
+static unsigned waiter_count;
+static struct waiter *running;
+static ucontext_t of_test;
+
+/* What its others do: nothing, until the test has it go on. */
+static void leave(void)
+{
+    assert_int_equal(swapcontext(&running->context, &of_test), 0);
+}
+
+static void begin(void)
+{
+    running->ask(running);
+    running->is_served = true;
+}
+
+static void go_on(struct waiter *waiter)
+{
+    running = waiter;
+    checked_port_thread = 2 + (uintptr_t)(waiter - waiters);
+    checked_port_others = leave;
+    assert_int_equal(swapcontext(&of_test, &waiter->context), 0);
+    checked_port_thread = 1;
+    checked_port_others = NULL;
+}
+
+/* Although nobody has woken it. */
+static void go_on_early(struct waiter *waiter)
+{
+    checked_port_returns_early = true;
+    go_on(waiter);
+    checked_port_returns_early = false;
+}
+
+static struct waiter *start(void (*ask)(struct waiter *self))
+{
+    struct waiter *waiter = &waiters[waiter_count++];
+
+    waiter->ask = ask;
+    waiter->is_served = false;
+    assert_int_equal(getcontext(&waiter->context), 0);
+    waiter->context.uc_stack.ss_sp = waiter->stack;
+    waiter->context.uc_stack.ss_size = sizeof(waiter->stack);
+    waiter->context.uc_link = &of_test;
+    makecontext(&waiter->context, begin, 0);
+    go_on(waiter);
+    return waiter;
+}
+
+static void ask_for_segment(struct waiter *self)
+{
+    int error = vmem_xalloc(self->arena, self->size, &self->window, VMEM_FIRSTFIT | VMEM_SLEEP,
+                            &self->addr);
+
+    if (error != 0)
+        self->size = 0; /* which the test does not find */
+}
+
+/* A request for a segment in [min, limit). */
+static struct waiter *start_request(vmem_t *arena, vmem_size_t size, vmem_addr_t min,
+                                    vmem_addr_t limit)
+{
+    struct waiter *waiter = &waiters[waiter_count];
+
+    waiter->arena = arena;
+    waiter->size = size;
+    waiter->window = window(min, limit);
+    return start(ask_for_segment);
+}
+
+static void assert_served(const struct waiter *waiter, vmem_addr_t addr)
+{
+    assert_true(waiter->is_served);
+    assert_int_equal(waiter->addr, addr);
+}
+
+static vmem_t *make_full(vmem_size_t size, unsigned index)
+{
+    vmem_t *arena = make(0, size, 1, index);
+
+    waiter_count = 0;
+    fill(arena, size);
+    return arena;
+}
+
+static void those_who_wait_are_served_in_the_order_in_which_they_came(void **state)
+{
+    vmem_t *arena = make_full(8, INDEX(state));
+    struct waiter *first = start_request(arena, 3, 0, 0), *second = start_request(arena, 1, 0, 0);
+    struct waiter *third = start_request(arena, 1, 0, 0);
+
+    give(arena, 2, 1);
+    go_on(first); /* for which that is too little */
+    assert_false(first->is_served);
+    go_on_early(second);
+    go_on_early(third);
+    assert_false(second->is_served || third->is_served);
+    assert_int_equal(stats_of(arena).waiting, 3);
+    give(arena, 3, 1);
+    give(arena, 4, 1);
+    give(arena, 7, 1);
+    go_on(first);
+    assert_served(first, 2);
+    go_on_early(third);
+    assert_false(third->is_served);
+    go_on(second); /* woken as the first was served */
+    assert_served(second, 7);
+    go_on(third);
+    assert_false(third->is_served);
+    give(arena, 5, 1);
+    go_on(third);
+    assert_served(third, 5);
+    assert_int_equal(stats_of(arena).waits, 3);
+    assert_int_equal(stats_of(arena).fails, 0);
+    assert_not_awaited(arena);
+}
+
+static void a_new_request_that_may_wait_does_not_overtake(void **state)
+{
+    vmem_t *arena = make_full(8, INDEX(state));
+    struct waiter *first, *second;
+
+    give(arena, 0, 1);
+    first = start_request(arena, 2, 0, 0);
+    second = start_request(arena, 1, 0, 0); /* for which there is room */
+    assert_false(first->is_served || second->is_served);
+    give(arena, 6, 1);
+    go_on(first);
+    give(arena, 7, 1);
+    go_on(first);
+    assert_served(first, 6);
+    go_on(second);
+    assert_served(second, 0);
+    assert_not_awaited(arena);
+}
+
+static void one_waits_for_those_before_whose_windows_overlap_its_own(void **state)
+{
+    vmem_t *arena = make_full(8, INDEX(state));
+    struct waiter *low = start_request(arena, 1, 0, 4), *both = start_request(arena, 1, 3, 5);
+    struct waiter *high = start_request(arena, 1, 4, 8), *apart = start_request(arena, 1, 5, 6);
+
+    give(arena, 4, 1);
+    go_on(low);
+    go_on_early(high);
+    go_on_early(both);
+    assert_false(low->is_served || both->is_served || high->is_served);
+    give(arena, 1, 1);
+    go_on(low);
+    assert_served(low, 1);
+    go_on(both);
+    assert_served(both, 4);
+    give(arena, 5, 1);
+    go_on_early(apart); /* which is behind the high one alone */
+    assert_false(apart->is_served);
+    go_on(high);
+    assert_served(high, 5);
+    give(arena, 5, 1);
+    go_on(apart);
+    assert_served(apart, 5);
+    assert_not_awaited(arena);
+}
+
+static void the_one_in_the_middle_may_be_served_first(void **state)
+{
+    vmem_t *arena = make_full(8, INDEX(state));
+    struct waiter *served[3];
+
+    for (vmem_addr_t i = 0; i < 3; i++)
+        served[i] = start_request(arena, 1, 2 * i, 2 * i + 1);
+    for (vmem_addr_t i = 1; i <= 3; i++) {
+        give(arena, 2 * (i % 3), 1);
+        go_on(served[i % 3]);
+        assert_served(served[i % 3], 2 * (i % 3));
+        assert_int_equal(stats_of(arena).waiting, 3 - i);
+    }
+    assert_not_awaited(arena);
+}
+
+static void a_free_wakes_as_many_as_there_are(void **state)
+{
+    vmem_t *arena = make_full(WAITERS_MAX, INDEX(state));
+
+    for (vmem_addr_t addr = 0; addr < WAITERS_MAX; addr++)
+        (void)start_request(arena, 1, addr, addr + 1);
+    give(arena, 0, 1);
+    for (unsigned i = 0; i < WAITERS_MAX; i++) /* each has been woken, and the port told */
+        go_on(&waiters[i]);
+    assert_served(&waiters[0], 0);
+    for (vmem_addr_t addr = 1; addr < WAITERS_MAX; addr++) {
+        assert_false(waiters[addr].is_served);
+        give(arena, addr, 1);
+        go_on(&waiters[addr]);
+        assert_served(&waiters[addr], addr);
+    }
+    assert_not_awaited(arena);
+}
+
+static struct holding queued;
+
+static void ask_for_object(struct waiter *self)
+{
+    (void)self;
+    (void)hold(&queued, VMEM_SLEEP);
+}
+
+static void objects_go_to_those_who_wait_in_their_order(void **state)
+{
+    vmem_t *arena = make_memory(MEMORY);
+    struct waiter *first, *second;
+    size_t count;
+
+    (void)state;
+    waiter_count = 0;
+    hold_all(make_held(&queued, arena, 200));
+    count = queued.count;
+    first = start(ask_for_object);
+    second = start(ask_for_object);
+    for (unsigned i = 0; i < 2; i++) {
+        drop(&queued, 5);
+        go_on(i == 0 ? first : second);
+        assert_int_equal(queued.count, count);
+    }
+    assert_true(first->is_served && second->is_served);
+    assert_not_awaited(arena);
+    check_cache(queued.cache);
+    drop_all(&queued);
+}
+
+static void ask_for_id(struct waiter *self)
+{
+    if (vmem_id_alloc(ids.space, VMEM_SLEEP, &self->addr) != 0)
+        self->addr = 0;
+}
+
+static void ids_go_to_those_who_wait_in_their_order(void **state)
+{
+    vmem_id_t *space = make_full_space(false, 0);
+    struct vmem_id_stats stats;
+    struct waiter *first, *second;
+
+    (void)state;
+    waiter_count = 0;
+    first = start(ask_for_id);
+    second = start(ask_for_id);
+    vmem_id_stat(space, &stats);
+    assert_int_equal(stats.waiting, 2);
+    free_next_id();
+    go_on_early(second);
+    assert_false(second->is_served);
+    go_on(first);
+    assert_served(first, 16);
+    free_next_id();
+    go_on(second);
+    assert_served(second, 17);
+    vmem_id_stat(space, &stats);
+    assert_int_equal(stats.waits, 2);
+    assert_int_equal(stats.waiting, 0);
+    unmake_space(space);
+}
+
+/*
  * Memory of the library's own
  */
 
@@ -1246,16 +1524,24 @@ static void destroy_another_arena(void)
     freed.step++;
 }
 
+static void reap_another_arena(void)
+{
+    vmem_reap(freed.arena);
+    freed.step++;
+}
+
 static void tags_that_come_back_wake(void **state)
 {
-    static void (*const acts[])(void) = {release_memory, destroy_another_arena};
+    static void (*const acts[])(void) = {release_memory, destroy_another_arena, reap_another_arena};
 
     for (size_t i = 0; i < LENGTH(acts); i++) {
         vmem_t *arena = make(0, 8, 1, INDEX(state)), *other = make(0, 8, 1, INDEX(state));
         vmem_addr_t addr;
 
-        fill(other, 6);
+        fill(other, 8);
         vmem_reap(NULL);
+        for (vmem_addr_t at = 0; at < 8; at++)
+            give(other, at, 1); /* whose tags it keeps */
         will_be_freed(other, 1, 0, 0);
         starve(INDEX(state) == VMEM_ARENA_ORDERED ? 64 : sizeof(struct vmem_tag));
         assert_int_equal(vmem_alloc(arena, 2, POLICY(state), &addr), -VMEM_ENOMEM);
@@ -1290,6 +1576,44 @@ static void heaps_and_id_spaces_wait_for_memory_as_well(void **state)
     assert_int_equal(freed.step, 2);
     unmake_space(space);
     done(heap);
+}
+
+/* A slab is made out of the room that has woken a request, which meanwhile finds none. */
+static void *lend_and_go_on(size_t size)
+{
+    lender.alloc = NULL;
+    go_on(&waiters[0]);
+    assert_false(waiters[0].is_served);
+    return lend_memory(size);
+}
+
+static void ask_for_block(struct waiter *self)
+{
+    self->addr = (vmem_addr_t)(uintptr_t)vmem_heap_alloc(blocks.heap, 200, VMEM_SLEEP);
+}
+
+static void a_slab_that_another_makes_wakes(void **state)
+{
+    vmem_t *arena = make_memory(MEMORY);
+    struct waiter *waiter;
+    void *block;
+
+    (void)state;
+    blocks.heap = make_heap(arena);
+    waiter_count = 0;
+    take_all(arena, MEMORY_QUANTUM, 0);
+    waiter = start(ask_for_block);
+    give_one();
+    hold_blocks(1024); /* for a node of the map, it asks for a page */
+    lender.alloc = lend_and_go_on;
+    block = vmem_heap_alloc(blocks.heap, 200, 0);
+    assert_null(lender.alloc);
+    go_on(waiter);
+    assert_true(waiter->is_served && waiter->addr != 0 && block != NULL);
+    vmem_heap_free(blocks.heap, block);
+    vmem_heap_free(blocks.heap, (void *)(uintptr_t)waiter->addr);
+    release_blocks();
+    done(blocks.heap);
 }
 
 /* A class that had no cache when the request came: it is served all the same. */
@@ -1478,8 +1802,17 @@ int main(void)
         ONCE(a_request_for_ids_of_another_window_is_not_held_up),
         ONCE(ids_that_can_never_be_had_are_refused_at_once),
 
+        ON_BOTH(those_who_wait_are_served_in_the_order_in_which_they_came),
+        ON_BOTH(a_new_request_that_may_wait_does_not_overtake),
+        ON_BOTH(one_waits_for_those_before_whose_windows_overlap_its_own),
+        ON_BOTH(the_one_in_the_middle_may_be_served_first),
+        ON_BOTH(a_free_wakes_as_many_as_there_are),
+        WITH_AND_WITHOUT(objects_go_to_those_who_wait_in_their_order),
+        ONCE(ids_go_to_those_who_wait_in_their_order),
+
         ON_ALL(tags_that_come_back_wake),
         ONCE(heaps_and_id_spaces_wait_for_memory_as_well),
+        WITH_AND_WITHOUT(a_slab_that_another_makes_wakes),
         WITH_AND_WITHOUT(a_block_freed_wakes_who_came_before_its_class_was_made),
 
         ON_ALL(an_arena_that_is_waited_for_is_busy),

@@ -15,9 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <smp.h>
+#include <percpu.h>
 
-enum { PAGE_SIZE = 4096, CPUS_MAX = VMEM_PORT_CPUS };
+enum { PAGE_SIZE = 4096, CPUS_MAX = PORT_CPUS };
 
 /* Where things are in this architecture's address space. */
 struct arch_layout {
