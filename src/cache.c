@@ -455,6 +455,8 @@ static enum vmem_fault_kind wrong_free(vmem_cache_t *cache, vmem_addr_t addr)
 
     if (vmem_magazine_has_on_top(cache, addr))
         return kind;
+    if (vmem_magazine_has_room_behind(cache))
+        return VMEM_FAULT_NONE;
     state = vmem_port_lock(&cache->lock);
     kind = wrong_object(cache, vmem_slab_find(cache, addr), addr, &i);
     vmem_port_unlock(&cache->lock, state);

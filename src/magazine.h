@@ -102,6 +102,23 @@ VMEM_INLINE bool vmem_magazine_has_on_top(const vmem_cache_t *cache, vmem_addr_t
     return found;
 }
 
+/* The previous magazine is empty, so that a free only changes it for the loaded one, into which
+ * then the last free went, too. */
+VMEM_INLINE bool vmem_magazine_has_room_behind(const vmem_cache_t *cache)
+{
+    bool room = false;
+#if VMEM_CPUS > 0
+    unsigned long state;
+    const struct vmem_cpu *cpu = VMEM_READ_ONCE(cache->cpus[vmem_port_pin(&state)]);
+
+    room = cpu->previous != NULL && VMEM_OWN_READ(cpu->previous->rounds) == 0;
+    vmem_port_unpin(state);
+#else
+    (void)cache;
+#endif
+    return room;
+}
+
 /* A CPU's counts, as far as another can tell: rounds loaded, allocations less frees. */
 static inline vmem_word_t vmem_magazine_loaded(const struct vmem_cpu *cpu)
 {
