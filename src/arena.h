@@ -26,12 +26,18 @@
 #include "pool.h"
 #include "tag.h"
 
-/* Whether requests can wait. To a port that cannot, VMEM_SLEEP is an unknown flag. */
+/* Whether requests can wait. A program on a host may name a port that cannot: there VMEM_SLEEP is a
+ * wish that is not granted. */
 #if VMEM_CONFIG_SLEEP && defined(VMEM_PORT_WAITS)
 #define VMEM_SLEEPS 1
-enum { VMEM_FLAG_SLEEP = VMEM_SLEEP };
+#elif VMEM_CONFIG_SLEEP && !__STDC_HOSTED__
+#error "VMEM_CONFIG_SLEEP needs a port that waits: VMEM_PORT_WAITS, in vmem/port.h"
 #else
 #define VMEM_SLEEPS 0
+#endif
+#if VMEM_CONFIG_SLEEP
+enum { VMEM_FLAG_SLEEP = VMEM_SLEEP };
+#else
 enum { VMEM_FLAG_SLEEP = 0 };
 #endif
 
@@ -272,6 +278,9 @@ bool vmem_relieve(vmem_t *source);
 
 /* Reaps all caches over an arena, unless this thread is inside a reap. Without the lock. */
 void vmem_reap_caches(vmem_t *arena);
+
+/* Whether this thread is inside a reap. */
+bool vmem_is_reaping(void);
 
 /* Around a reap; false: this thread is inside one, and is not to begin another. */
 bool vmem_reap_begin(void);

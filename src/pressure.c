@@ -34,6 +34,15 @@ static unsigned place_of(uintptr_t self)
     return place;
 }
 
+bool vmem_is_reaping(void)
+{
+    unsigned long state = vmem_port_lock(&reapers.lock);
+    bool inside = place_of(vmem_port_self()) < reapers.count;
+
+    vmem_port_unlock(&reapers.lock, state);
+    return inside;
+}
+
 bool vmem_reap_begin(void)
 {
     uintptr_t self = vmem_port_self();

@@ -36,6 +36,7 @@
  * An attempt may give back what it has taken a moment before, such as addresses for which no memory
  * is found. That is to wake only those who tried meanwhile and may have missed it, or
  * two waiters would wake each other for ever. So attempts have times, by a clock of their own.
+ * (What a reap within an attempt frees, others have held: that wakes everybody.)
  *
  * Locking: one lock, and with it the lock of an arena or ID space, to count. The port is told
  * without.
@@ -185,8 +186,9 @@ static bool concerns_memory(const struct vmem_waiter *waiter, const void *nothin
 static void wake_those(bool (*concerns)(const struct vmem_waiter *waiter, const void *what),
                        const void *what)
 {
+    bool reaping = vmem_is_reaping();
     unsigned long state = vmem_port_lock(&sleepers.lock);
-    const struct vmem_waiter *self = find_self();
+    const struct vmem_waiter *self = reaping ? NULL : find_self();
 
     for (struct vmem_waiter *w = sleepers.first; w != NULL; w = w->next)
         if (w->ahead == 0 && concerns(w, what) && (self == NULL || has_missed(self, w)))

@@ -198,7 +198,7 @@ static void alloc_that_finds_no_room_says_so_and_counts_it(void **state)
 
 static void alloc_rejects_unknown_flags(void **state)
 {
-    static const unsigned flags[] = {5, 8, 0x100, 0x80000000};
+    static const unsigned flags[] = {5, 5 | VMEM_SLEEP, 0x10, 0x80000000};
     vmem_cache_t *cache = make_cache(make_memory(MEMORY), 64, 0);
     struct vmem_cache_stats before;
 
@@ -835,16 +835,15 @@ static void an_object_freed_twice_in_a_row_is_reported(void **state)
     expect_fault(VMEM_FAULT_DOUBLE_FREE);
 }
 
-/* Frees what is no object, and sees that it is reported, and nothing else, in the end. */
+/* Frees what is no object, and sees that it is reported, and nothing else: at once, where the slabs
+ * are looked at, or in the end. */
 static void free_reports(vmem_cache_t *cache, void *object, enum vmem_fault_kind kind)
 {
     struct vmem_cache_stats before = cache_stats(cache);
 
     vmem_cache_free(cache, object);
-    if (!VMEM_CONFIG_DEBUG && has_magazines()) {
-        assert_int_equal(fault_count, 0);
+    if (!VMEM_CONFIG_DEBUG && has_magazines() && fault_count == 0)
         vmem_cache_reap(cache);
-    }
     expect_fault(kind);
     assert_int_equal(last_fault.addr, (uintptr_t)object);
     assert_string_equal(last_fault.arena_name, "cache");

@@ -1578,9 +1578,19 @@ static void heaps_and_id_spaces_wait_for_memory_as_well(void **state)
     done(heap);
 }
 
-/* A slab is made out of the room that has woken a request, which meanwhile finds none. */
+/*
+ * A slab is made out of the room that has woken a request, which meanwhile finds none: at the page
+ * that is asked for once the room is taken.
+ */
+static vmem_t *scarce;
+
 static void *lend_and_go_on(size_t size)
 {
+    struct vmem_stats stats;
+
+    vmem_stat(scarce, &stats);
+    if (stats.free > 0)
+        return lend_memory(size);
     lender.alloc = NULL;
     go_on(&waiters[0]);
     assert_false(waiters[0].is_served);
@@ -1599,6 +1609,7 @@ static void a_slab_that_another_makes_wakes(void **state)
     void *block;
 
     (void)state;
+    scarce = arena;
     blocks.heap = make_heap(arena);
     waiter_count = 0;
     take_all(arena, MEMORY_QUANTUM, 0);
