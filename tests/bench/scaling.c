@@ -25,7 +25,8 @@
  * lines that it has to fetch, and the time for which it holds the cache's lock, which is HOLD
  * cycles and, again, lines. N CPUs saturate the lock when N operations hold it for as long as one
  * takes: from there on more CPUs do no more work. OPERATION is half a pair (docs/performance.md),
- * HOLD the longest exchange (vmem-bounded), at one instruction a cycle; a line takes 100 to 300.
+ * HOLD the longest hold in bursts (vmem-bounded), at one instruction a cycle; a line takes 100 to
+ * 300.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +45,7 @@ enum {
     IN_FLIGHT = 64, /* objects between a producer and a consumer */
     ROOM = 1024,    /* of a queue */
     OPERATION = 14,
-    HOLD = 58,
+    HOLD = 71,
     WORK = 1000, /* cycles beside an operation, of a CPU that does something else as well */
     TURNS = 4000
 };
@@ -365,16 +366,17 @@ static void verify(const struct pattern *pattern, const struct result *few, unsi
 {
     const char *name = pattern->name;
 
-    if (pattern->turn == local || pattern->turn == ring || pattern->turn == swing) {
+    if (pattern->turn == local || pattern->turn == ring) {
         must(result->locks[LINES_CACHE] == 0, name, cpus, "no lock is taken once it is warm");
         must(result->writes + result->reads == 0, name, cpus, "no line goes to another CPU");
-    }
-    if (pattern->turn == local || pattern->turn == ring)
         must(result->grown[0] == 0, name, cpus, "magazines stay small without contention");
+    }
+    if (pattern->turn == swing)
+        must(result->visits == 0, name, cpus, "two magazines hold a burst");
     if (pattern->turn == pairs || pattern->turn == burst) {
         must(result->visits < 1.2 / 62, name, cpus, "magazines have grown");
-        must(result->locks[LINES_CACHE] < 1.01 * result->visits, name, cpus,
-             "a lock is taken to visit the depot only");
+        must(result->locks[LINES_CACHE] < 1.6 * result->visits, name, cpus,
+             "the lock is taken for little else than the depot");
         must(result->visits < 1.1 * few->visits, name, cpus, "more CPUs do not visit more often");
         must(result->writes < 1.5 * few->writes, name, cpus, "nor take more lines");
     }

@@ -74,10 +74,7 @@ void meter_init(void);
 void meter_size(unsigned size);
 void measure(enum operation operation);
 
-/*
- * Whose lock this is; until 16 others have been named. The lock is the library's: what boots this
- * kernel has a port of its own (examples/ports), so no file sees both.
- */
+/* Whose lock (port.h) this is; until 16 others have been named. */
 struct meter_lock;
 void meter_know(const struct meter_lock *lock, enum lock_kind kind);
 
