@@ -105,8 +105,10 @@ static const char *normalise(const vmem_t *arena, vmem_size_t size,
                              const struct vmem_constraints *c, unsigned flags,
                              struct vmem_request *request)
 {
-    if (vmem_wrong_flags(flags) != NULL)
-        return vmem_wrong_flags(flags);
+    const char *wrong = vmem_wrong_flags(flags);
+
+    if (wrong != NULL)
+        return wrong;
     if (size == 0)
         return "size is 0";
     request->size = vmem_round(arena, size);
@@ -256,9 +258,10 @@ static int make_request(vmem_t *arena, vmem_size_t size, const struct vmem_const
     const char *wrong = arena == NULL || addrp == NULL ? "arena or addrp is NULL"
                                                        : normalise(arena, size, c, flags, request);
 
-    return wrong == NULL
-               ? 0
-               : vmem_fault_report(arena, VMEM_FAULT_PARAMETER, call, wrong, 0, size, caller);
+    if (wrong == NULL)
+        return 0;
+    (void)vmem_fault_report(arena, VMEM_FAULT_PARAMETER, call, wrong, 0, size, caller);
+    return -VMEM_EINVAL;
 }
 
 int vmem_try(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *c, unsigned flags,
@@ -285,27 +288,24 @@ static int attempt(void *ctx)
     return serve_with_pressure(wish->arena, wish->request, wish->addrp, wish->caller);
 }
 
-static int wait_for(vmem_t *arena, const struct vmem_request *request, vmem_addr_t *addrp,
-                    uintptr_t caller)
+static int wait_for(struct wish *wish)
 {
-    struct wish wish = {arena, request, addrp, caller};
-    struct vmem_waiter waiter = {.arena = arena, .min = request->min, .max = request->max};
+    struct vmem_waiter waiter = {
+        .arena = wish->arena, .min = wish->request->min, .max = wish->request->max};
 
-    return vmem_sleep(&waiter, attempt, &wish);
+    return vmem_sleep(&waiter, attempt, wish);
 }
 
 int vmem_allocate(vmem_t *arena, vmem_size_t size, const struct vmem_constraints *c, unsigned flags,
                   vmem_addr_t *addrp, const char *call, uintptr_t caller)
 {
     struct vmem_request request;
+    struct wish wish = {arena, &request, addrp, caller};
     int error = make_request(arena, size, c, flags, addrp, call, caller, &request);
 
     if (error != 0)
         return error;
-    if (vmem_may_sleep(flags) && request.size != 0)
-        error = wait_for(arena, &request, addrp, caller);
-    else
-        error = serve_with_pressure(arena, &request, addrp, caller);
+    error = vmem_may_sleep(flags) && request.size != 0 ? wait_for(&wish) : attempt(&wish);
     if (error != 0)
         vmem_count_failure(arena);
     return error;

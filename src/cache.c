@@ -386,11 +386,13 @@ static int attempt(void *request)
 
 static int wait_for(vmem_cache_t *cache, unsigned flags, vmem_addr_t *addrp)
 {
-    struct wish wish = {cache, flags, addrp};
+    struct wish wish = {.cache = cache, .flags = flags};
     struct vmem_waiter waiter = {.arena = cache->arena, .cache = cache, .max = VMEM_ADDR_MAX};
-    int error = vmem_sleep(&waiter, attempt, &wish);
     unsigned long state;
+    int error;
 
+    wish.addrp = addrp;
+    error = vmem_sleep(&waiter, attempt, &wish);
     if (error != 0) {
         state = vmem_port_lock(&cache->lock);
         cache->fails++;

@@ -336,9 +336,10 @@ static int attempt(void *ctx)
 
 static int wait_for(struct vmem_id *space, const struct request *request, vmem_addr_t *idp)
 {
-    struct wish wish = {space, request, idp};
+    struct wish wish = {.space = space, .request = request};
     struct vmem_waiter waiter = {.space = space, .min = request->first, .max = request->last};
 
+    wish.idp = idp;
     if (request->run || request->by_mode)
         waiter.max = VMEM_ADDR_MAX;
     return vmem_sleep(&waiter, attempt, &wish);

@@ -143,10 +143,12 @@ static int attempt(void *request)
 int vmem_quantum_alloc(vmem_t *arena, vmem_size_t size, unsigned flags, vmem_addr_t *addrp,
                        uintptr_t caller)
 {
-    struct wish wish = {arena, size, addrp, caller};
+    struct wish wish = {.arena = arena, .size = size, .caller = caller};
     struct vmem_waiter waiter = {.arena = arena, .max = VMEM_ADDR_MAX};
-    int error = vmem_may_sleep(flags) ? vmem_sleep(&waiter, attempt, &wish) : attempt(&wish);
+    int error;
 
+    wish.addrp = addrp;
+    error = vmem_may_sleep(flags) ? vmem_sleep(&waiter, attempt, &wish) : attempt(&wish);
     if (error != 0)
         vmem_count_failure(arena);
     return error;
