@@ -17,6 +17,10 @@
  *
  * No arena or heap here may be NULL. The sink is never called with a lock held and may itself
  * allocate. While others allocate, each line is true for the moment at which it was read.
+ *
+ * CONTEXT. Nothing sleeps, and all of it may be called from an interrupt handler, as in
+ * vmem/vmem.h, if the sink may: when a kernel has stopped, for one. A lock that was held when it
+ * stopped is waited for.
  */
 #ifndef VMEM_DEBUG_H
 #define VMEM_DEBUG_H

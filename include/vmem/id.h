@@ -103,9 +103,9 @@ int vmem_id_alloc_in(vmem_id_t *space, vmem_addr_t min, vmem_addr_t max, unsigne
 
 /*
  * The lowest `count` IDs in a row that are free and begin at a multiple of `align` (a power of two;
- * 0: 1), in either mode; the cyclic cursor stays. It does not wait for more than the space has. As
- * vmem_id_alloc(), and -VMEM_EINVAL for a count
- * of 0 or an align that is no power of two; a count above VMEM_ID_RANGE_MAX is -VMEM_ENOMEM.
+ * 0: 1), in either mode; the cyclic cursor stays. It does not wait for what the space never has. As
+ * vmem_id_alloc(), and -VMEM_EINVAL for a count of 0 or an align that is no power of two; a count
+ * above VMEM_ID_RANGE_MAX is -VMEM_ENOMEM.
  * O(log n + count / 64) where the first free IDs serve; else it passes over what is too narrow a
  * word at a time, and over whole leaves that are full or empty in one step.
  */

@@ -93,6 +93,9 @@
  * Locks nest at most two deep (a list of arenas or of waiters, then an arena; or an arena, then
  * the tag pool), are never taken twice, and no hook is called with one held.
  *
+ * Hooks run where the call runs that needs them: those for faults and pages in interrupt handlers,
+ * too, if handlers call the library.
+ *
  * Shipped: vmem/port/single.h, the default: one CPU, and no interrupt that
  * allocates; vmem/port/posix.h with src/port/posix.c for programs on a host.
  */
