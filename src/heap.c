@@ -509,15 +509,17 @@ static void count_waiting(vmem_heap_t *heap, int by)
     vmem_port_unlock(&heap->lock, state);
 }
 
-static int wait_for(struct wish *wish)
+static int wait_for(const struct wish *wish, vmem_addr_t *addrp)
 {
     struct vmem_waiter waiter = {.arena = wish->heap->arena, .max = VMEM_ADDR_MAX};
+    struct wish waiting = *wish;
     int error;
 
-    wish->waiter = &waiter;
+    waiting.waiter = &waiter;
     count_waiting(wish->heap, 1);
-    error = vmem_sleep(&waiter, attempt, wish);
+    error = vmem_sleep(&waiter, attempt, &waiting);
     count_waiting(wish->heap, -1);
+    *addrp = waiting.addr;
     return error;
 }
 
@@ -535,7 +537,7 @@ static __attribute__((noinline)) void *alloc_any(vmem_heap_t *heap, size_t size,
                                0, size, 0, 0, 0, caller);
         return NULL;
     }
-    if ((vmem_may_sleep(flags) ? wait_for(&wish) : attempt(&wish)) != 0) {
+    if ((vmem_may_sleep(flags) ? wait_for(&wish, &wish.addr) : attempt(&wish)) != 0) {
         if (!is_counted(&wish))
             count_failure(heap);
         return NULL;
