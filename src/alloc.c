@@ -288,7 +288,8 @@ static int attempt(void *ctx)
     return serve_with_pressure(wish->arena, wish->request, wish->addrp, wish->caller);
 }
 
-static int wait_for(struct wish *wish)
+/* (Not inline: only those who wait have a waiter on their stack.) */
+static __attribute__((noinline)) int wait_for(struct wish *wish)
 {
     struct vmem_waiter waiter = {
         .arena = wish->arena, .min = wish->request->min, .max = wish->request->max};

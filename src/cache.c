@@ -384,7 +384,8 @@ static int attempt(void *request)
     return vmem_cache_take(wish->cache, wish->flags, wish->addrp);
 }
 
-static int wait_for(vmem_cache_t *cache, unsigned flags, vmem_addr_t *addrp)
+static __attribute__((noinline)) int wait_for(vmem_cache_t *cache, unsigned flags,
+                                              vmem_addr_t *addrp)
 {
     struct wish wish = {.cache = cache, .flags = flags};
     struct vmem_waiter waiter = {.arena = cache->arena, .cache = cache, .max = VMEM_ADDR_MAX};

@@ -509,7 +509,8 @@ static void count_waiting(vmem_heap_t *heap, int by)
     vmem_port_unlock(&heap->lock, state);
 }
 
-static int wait_for(const struct wish *wish, vmem_addr_t *addrp)
+/* (Not inline: only those who wait have a waiter on their stack.) */
+static __attribute__((noinline)) int wait_for(const struct wish *wish, vmem_addr_t *addrp)
 {
     struct vmem_waiter waiter = {.arena = wish->heap->arena, .max = VMEM_ADDR_MAX};
     struct wish waiting = *wish;

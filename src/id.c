@@ -334,7 +334,8 @@ static int attempt(void *ctx)
     return try_once(wish->space, wish->request, wish->idp);
 }
 
-static int wait_for(struct vmem_id *space, const struct request *request, vmem_addr_t *idp)
+static __attribute__((noinline)) int wait_for(struct vmem_id *space, const struct request *request,
+                                              vmem_addr_t *idp)
 {
     struct wish wish = {.space = space, .request = request};
     struct vmem_waiter waiter = {.space = space, .min = request->first, .max = request->last};

@@ -18,8 +18,11 @@ bounded() { # a file that usage wrote
     awk -v limit=$limit '$1 > limit || $3 == "dynamic" { print; bad = 1 } END { exit bad }' "$1"
 }
 
-for flags in "-O2" "-O2 -DVMEM_CONFIG_DEBUG=1" "-Os" "-O2 -m32 -DVMEM_CONFIG_ADDR64=1"; do
-    # shellcheck disable=SC2086 # a list of words
+# shellcheck disable=SC2089 # the quotes belong to the definition
+smp='-DVMEM_PORT_HEADER="smp.h" -Iexamples/ports -DVMEM_CONFIG_SLEEP=1'
+for flags in "-O2" "-O2 -DVMEM_CONFIG_DEBUG=1" "-Os" "-O2 -m32 -DVMEM_CONFIG_ADDR64=1" \
+    "-O2 $smp" "-O2 $smp -DVMEM_CONFIG_DEBUG=1"; do
+    # shellcheck disable=SC2086,SC2090 # a list of words
     usage gcc $flags >"$work/usage"
     if [ "$flags" = -O2 ]; then
         awk '{ printf "%6d  %s\n", $1, $2 }' "$work/usage"
