@@ -386,7 +386,8 @@ struct wish {
     const char *call;
     uintptr_t caller;
     struct vmem_waiter *waiter; /* NULL: it does not wait */
-    vmem_addr_t addr;           /* where it is, in the end */
+    vmem_addr_t addr;           /* where it is, in the end; */
+    bool counted;               /*    or a cache has counted the refusal */
 };
 
 /* A segment of the arena, aligned to a granule at least, that does not begin at 0: that would be
@@ -474,6 +475,7 @@ static int take_object(struct wish *wish)
 
     if (cache == NULL)
         return -VMEM_ENOMEM;
+    wish->counted = !vmem_may_sleep(wish->flags);
     if (wish->waiter != NULL) /* what it may wait through was perhaps not there before */
         VMEM_WRITE_ONCE(wish->waiter->cache, cache);
     if (!vmem_magazine_pop(cache, &wish->addr))
@@ -492,13 +494,6 @@ static int attempt(void *request)
     struct wish *wish = request;
 
     return is_large(wish) ? take_large(wish) : take_object(wish);
-}
-
-/* Whether a cache has counted the refusal: where there is one, and nobody waited. */
-static bool is_counted(const struct wish *wish)
-{
-    return !vmem_may_sleep(wish->flags) && !is_large(wish) &&
-           VMEM_READ_ACQUIRE(wish->heap->cache[class_for(wish)]) != &none;
 }
 
 static void count_waiting(vmem_heap_t *heap, int by)
@@ -528,7 +523,7 @@ static __attribute__((noinline)) int wait_for(const struct wish *wish, vmem_addr
 static __attribute__((noinline)) void *alloc_any(vmem_heap_t *heap, size_t size, unsigned flags,
                                                  size_t align, const char *call, uintptr_t caller)
 {
-    struct wish wish = {heap, size != 0 ? size : 1, align, flags, call, caller, NULL, 0};
+    struct wish wish = {heap, size != 0 ? size : 1, align, flags, call, caller, NULL, 0, false};
     const char *wrong = heap == NULL ? "heap is NULL" : vmem_wrong_flags(flags);
 
     if (wrong == NULL && !vmem_is_power_of_two(align))
@@ -539,7 +534,7 @@ static __attribute__((noinline)) void *alloc_any(vmem_heap_t *heap, size_t size,
         return NULL;
     }
     if ((vmem_may_sleep(flags) ? wait_for(&wish, &wish.addr) : attempt(&wish)) != 0) {
-        if (!is_counted(&wish))
+        if (!wish.counted)
             count_failure(heap);
         return NULL;
     }
