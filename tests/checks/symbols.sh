@@ -65,8 +65,12 @@ targets=(
 )
 
 for target in "${targets[@]}"; do
-    for defines in "" "-DVMEM_CONFIG_DEBUG=1" "-DVMEM_CONFIG_ADDR64=1" \
-        "-DVMEM_CONFIG_ADDR64=1 -DVMEM_CONFIG_DEBUG=1"; do
+    configurations=("" "-DVMEM_CONFIG_DEBUG=1")
+    case $target in
+    *64* | "gcc -mgen"* | "gcc -Os"*) ;; # whose addresses are as wide anyway
+    *) configurations+=("-DVMEM_CONFIG_ADDR64=1" "-DVMEM_CONFIG_ADDR64=1 -DVMEM_CONFIG_DEBUG=1") ;;
+    esac
+    for defines in "${configurations[@]}"; do
         # shellcheck disable=SC2086 # lists of words
         expect "$target $defines" build $target $defines
     done
