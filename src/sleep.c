@@ -336,8 +336,11 @@ static int wait_in_turn(struct vmem_waiter *waiter, int (*attempt)(void *request
     }
 }
 
+#endif
+
 int vmem_sleep(struct vmem_waiter *waiter, int (*attempt)(void *request), void *request)
 {
+#if VMEM_SLEEPS
     int error;
 
     if (!is_behind(waiter)) {
@@ -350,14 +353,8 @@ int vmem_sleep(struct vmem_waiter *waiter, int (*attempt)(void *request), void *
     error = wait_in_turn(waiter, attempt, request);
     delist(waiter);
     return error;
-}
-
 #else
-
-int vmem_sleep(struct vmem_waiter *waiter, int (*attempt)(void *request), void *request)
-{
     (void)waiter;
     return attempt(request);
-}
-
 #endif
+}

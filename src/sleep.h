@@ -32,6 +32,14 @@ struct vmem_waiter {
  */
 int vmem_sleep(struct vmem_waiter *waiter, int (*attempt)(void *request), void *request);
 
+/* Whether somebody waits for an arena, or for one that it imports from. With any lock, or none. */
+static inline bool vmem_is_awaited(const vmem_t *arena)
+{
+    while (VMEM_SLEEPS && arena != NULL && VMEM_READ_ONCE(arena->awaited) == 0)
+        arena = arena->source;
+    return VMEM_SLEEPS && arena != NULL;
+}
+
 #if VMEM_SLEEPS
 
 /* Something has become free in an arena, in a slab of a cache, in an ID space, in the tag pool. */
@@ -39,14 +47,6 @@ void vmem_wake(vmem_t *arena);
 void vmem_wake_cache(vmem_cache_t *cache);
 void vmem_wake_space(vmem_id_t *space);
 void vmem_wake_memory(void);
-
-/* Whether somebody waits for an arena, or for one that it imports from. With any lock, or none. */
-static inline bool vmem_is_awaited(const vmem_t *arena)
-{
-    while (arena != NULL && VMEM_READ_ONCE(arena->awaited) == 0)
-        arena = arena->source;
-    return arena != NULL;
-}
 
 /* Whether somebody waits through this cache. */
 bool vmem_cache_is_awaited(const vmem_cache_t *cache);
@@ -70,12 +70,6 @@ static inline void vmem_wake_space(vmem_id_t *space)
 
 static inline void vmem_wake_memory(void)
 {
-}
-
-static inline bool vmem_is_awaited(const vmem_t *arena)
-{
-    (void)arena;
-    return false;
 }
 
 static inline bool vmem_cache_is_awaited(const vmem_cache_t *cache)
